@@ -1,0 +1,169 @@
+//! Ids that Longshore makes. All are values handed in by the shell; nothing here is random.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Text that is not an id of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{noun} \"{value}\" is not valid: expected {expected}")]
+pub struct InvalidId {
+    /// The kind of id.
+    pub noun: &'static str,
+    /// What was given.
+    pub value: String,
+    /// The form an id of this kind has.
+    pub expected: &'static str,
+}
+
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $type:ident, $noun:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(u128);
+
+        impl $type {
+            /// The id with this value; printed as 32 lowercase hex digits.
+            pub const fn new(value: u128) -> Self {
+                Self(value)
+            }
+
+            /// The value behind the digits.
+            pub const fn value(self) -> u128 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:032x}", self.0)
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let lowercase_hex =
+                    text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+                match u128::from_str_radix(text, 16) {
+                    Ok(value) if text.len() == 32 && lowercase_hex => Ok(Self(value)),
+                    _ => Err(InvalidId {
+                        noun: $noun,
+                        value: text.to_owned(),
+                        expected: "32 lowercase hex digits",
+                    }),
+                }
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(id: $type) -> String {
+                id.to_string()
+            }
+        }
+    };
+}
+
+hex_id!(
+    /// One placement of a task definition. Never reused: a task is replaced, not rerun.
+    TaskId,
+    "task id"
+);
+hex_id!(
+    /// A container instance: a node that joined a cluster.
+    InstanceId,
+    "container instance id"
+);
+
+/// A deployment of a service, printed as `ecs-svc/` and 19 digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DeploymentId(u64);
+
+const DEPLOYMENT_PREFIX: &str = "ecs-svc/";
+/// 19 decimal digits, none of them a leading zero.
+const DEPLOYMENT_MIN: u64 = 1_000_000_000_000_000_000;
+
+impl DeploymentId {
+    /// Any number becomes an id of 19 digits; equal numbers, equal ids.
+    pub const fn new(value: u64) -> Self {
+        Self(DEPLOYMENT_MIN + value % (9 * DEPLOYMENT_MIN))
+    }
+}
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{DEPLOYMENT_PREFIX}{}", self.0)
+    }
+}
+
+impl FromStr for DeploymentId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        text.strip_prefix(DEPLOYMENT_PREFIX)
+            .filter(|digits| digits.len() == 19)
+            .and_then(|digits| digits.parse().ok())
+            .filter(|value| *value >= DEPLOYMENT_MIN)
+            .map(Self)
+            .ok_or_else(|| InvalidId {
+                noun: "deployment id",
+                value: text.to_owned(),
+                expected: "ecs-svc/ and 19 digits",
+            })
+    }
+}
+
+impl TryFrom<String> for DeploymentId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<DeploymentId> for String {
+    fn from(id: DeploymentId) -> String {
+        id.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_ids_round_trip_and_refuse_other_forms() {
+        let id = TaskId::new(0xabc);
+        assert_eq!(id.to_string().len(), 32);
+        assert_eq!(id.to_string().parse::<TaskId>(), Ok(id));
+        for bad in [
+            "",
+            "abc",
+            "00000000000000000000000000000ABC",
+            "+0000000000000000000000000000abc",
+        ] {
+            assert!(bad.parse::<TaskId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn deployment_ids_have_nineteen_digits() {
+        for value in [0, 1, u64::MAX] {
+            let id = DeploymentId::new(value);
+            assert_eq!(id.to_string().len(), "ecs-svc/".len() + 19);
+            assert_eq!(id.to_string().parse::<DeploymentId>(), Ok(id));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Names that people give to clusters, services and task-definition families.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest name, in characters (ECS API reference).
+pub const MAX_NAME_LENGTH: usize = 255;
+
+/// A name that ECS would not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{noun} \"{value}\" is not valid: use 1 to 255 letters, digits, hyphens and underscores")]
+pub struct InvalidName {
+    /// What was being named, for example "cluster name".
+    pub noun: &'static str,
+    /// What was given.
+    pub value: String,
+}
+
+/// Whether `text` follows the rule shared by cluster, service, family and container names.
+pub fn is_valid(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= MAX_NAME_LENGTH
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $noun:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as written.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                if is_valid(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(InvalidName { noun: $noun, value: text.to_owned() })
+                }
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = InvalidName;
+
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> String {
+                name.0
+            }
+        }
+    };
+}
+
+name!(
+    /// The name of a cluster, unique in an installation.
+    ClusterName,
+    "cluster name"
+);
+name!(
+    /// The name of a service, unique among the live services of a cluster.
+    ServiceName,
+    "service name"
+);
+name!(
+    /// The family that the revisions of a task definition share.
+    Family,
+    "task definition family"
+);
+
+impl ClusterName {
+    /// The cluster that is meant when a request names none.
+    pub fn default_cluster() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_ecs_rule() {
+        for good in ["a", "web-1_B", &"x".repeat(255)] {
+            assert!(good.parse::<ServiceName>().is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a/b", "é", &"x".repeat(256)] {
+            assert!(bad.parse::<ServiceName>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The store and the view of it, kept together: read from memory, write through guards.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use tokio::sync::{broadcast, watch};
+
+use crate::contract::{Commit, CommitError, Guard, Revision, Store, Unavailable, Write};
+use crate::table::{self, Record};
+use crate::view::{Change, Stored, View, task_change};
+use crate::watch::WatchError;
+
+/// Batches of changes a subscriber may lag behind before it must look at everything again.
+const CHANGE_BACKLOG: usize = 4096;
+/// Times a decision is made again after a conflict before the caller is told to try later.
+const MAX_ATTEMPTS: usize = 32;
+/// How long one attempt waits for the view to move on after a conflict.
+const CONFLICT_WAIT: Duration = Duration::from_millis(100);
+
+/// Reads and writes for handlers, controllers and the gateway.
+pub struct Db {
+    store: Arc<dyn Store>,
+    view: RwLock<View>,
+    applied: watch::Sender<Progress>,
+    changes: broadcast::Sender<Arc<Vec<Change>>>,
+}
+
+#[derive(Debug, Clone)]
+enum Progress {
+    At(Revision),
+    Failed(Unavailable),
+}
+
+/// Guards and writes in the making.
+#[derive(Debug, Default)]
+pub struct Txn {
+    commit: Commit,
+}
+
+impl Txn {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The commit holds only if this record is as it was read.
+    pub fn guard<R: Record>(&mut self, read: &Stored<R>) {
+        self.commit.guards.push(Guard::Unchanged { key: read.key(), revision: read.stored_at });
+    }
+
+    /// The commit holds only if no record of this kind under `name` (a part of a key that ends
+    /// with `/`, or nothing) was written after `revision`.
+    pub fn guard_none_newer<R: Record>(&mut self, name: &str, revision: Revision) {
+        let prefix = format!("{}{name}", table::prefix::<R>());
+        self.commit.guards.push(Guard::NoneNewer { prefix, revision });
+    }
+
+    /// Writes a record that must not exist.
+    pub fn create<R: Record>(&mut self, record: &R) {
+        self.commit.guards.push(Guard::Absent { key: record.key() });
+        self.put(record);
+    }
+
+    /// Writes a record in place of the one that was read, if that is still there.
+    pub fn replace<R: Record>(&mut self, read: &Stored<R>, record: &R) {
+        self.guard(read);
+        self.put(record);
+    }
+
+    /// Removes the record that was read, if it is still there.
+    pub fn delete<R: Record>(&mut self, read: &Stored<R>) {
+        self.guard(read);
+        self.commit.writes.push(Write::Delete { key: read.key() });
+    }
+
+    fn put<R: Record>(&mut self, record: &R) {
+        let value = table::encode(record).expect("nouns have string keys and finite numbers");
+        self.commit.writes.push(Write::Put { key: record.key(), value });
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.commit.writes.is_empty()
+    }
+
+    /// How many records it writes.
+    pub fn len(&self) -> usize {
+        self.commit.writes.len()
+    }
+}
+
+/// Why [`Db::transact`] gave up.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactError<E> {
+    /// The decision itself refused.
+    #[error(transparent)]
+    Refused(E),
+    /// The store refused, or conflicts did not end.
+    #[error(transparent)]
+    Store(CommitError),
+}
+
+impl Db {
+    /// Reads everything and starts following the store. The following ends when the last clone of
+    /// the returned value is gone or the store fails.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the store cannot be read.
+    pub async fn open(store: Arc<dyn Store>) -> Result<Arc<Self>, Unavailable> {
+        let view = View::from_snapshot(store.list("").await?);
+        let revision = view.revision;
+        let db = Arc::new(Self {
+            store,
+            view: RwLock::new(view),
+            applied: watch::Sender::new(Progress::At(revision)),
+            changes: broadcast::Sender::new(CHANGE_BACKLOG),
+        });
+        tokio::spawn(Self::follow(Arc::downgrade(&db), Arc::clone(&db.store), revision));
+        Ok(db)
+    }
+
+    async fn follow(db: std::sync::Weak<Self>, store: Arc<dyn Store>, mut revision: Revision) {
+        loop {
+            let mut watch = match store.watch("", revision).await {
+                Ok(watch) => watch,
+                Err(error) => {
+                    let Some(db) = db.upgrade() else { return };
+                    match db.relist(error).await {
+                        Some(listed) => revision = listed,
+                        None => return,
+                    }
+                    continue;
+                }
+            };
+            loop {
+                let next = watch.next().await;
+                let Some(db) = db.upgrade() else { return };
+                match next {
+                    Some(Ok(batch)) => {
+                        revision = batch.revision;
+                        let changes = {
+                            let mut view =
+                                db.view.write().unwrap_or_else(PoisonError::into_inner);
+                            let apply = |event| view.apply(event, batch.revision);
+                            batch.events.iter().filter_map(apply).collect::<Vec<_>>()
+                        };
+                        db.applied.send_replace(Progress::At(revision));
+                        if !changes.is_empty() {
+                            // Nobody listening is fine: a new subscriber reads the view first.
+                            let _ = db.changes.send(Arc::new(changes));
+                        }
+                    }
+                    Some(Err(error)) => match db.relist(error).await {
+                        Some(listed) => {
+                            revision = listed;
+                            break;
+                        }
+                        None => return,
+                    },
+                    None => return,
+                }
+            }
+        }
+    }
+
+    /// A watch is a hint, a list is the truth: builds the view anew after a gap.
+    async fn relist(&self, error: WatchError) -> Option<Revision> {
+        if let WatchError::Unavailable(cause) = error {
+            self.applied.send_replace(Progress::Failed(cause));
+            return None;
+        }
+        tracing::warn!(%error, "the watch has a gap; reading everything again");
+        match self.store.list("").await {
+            Ok(snapshot) => {
+                let view = View::from_snapshot(snapshot);
+                let revision = view.revision;
+                let changes = everything(&view);
+                *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+                self.applied.send_replace(Progress::At(revision));
+                let _ = self.changes.send(Arc::new(changes));
+                Some(revision)
+            }
+            Err(cause) => {
+                self.applied.send_replace(Progress::Failed(cause));
+                None
+            }
+        }
+    }
+
+    /// The newest state. Hold it briefly and never across an await.
+    pub fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What changes from now on. A subscriber that lags gets `Lagged` and must look at everything.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Vec<Change>>> {
+        self.changes.subscribe()
+    }
+
+    /// Resolves when the store has failed for good; the process must be restarted.
+    pub async fn failed(&self) -> Unavailable {
+        let mut progress = self.applied.subscribe();
+        loop {
+            if let Progress::Failed(cause) = &*progress.borrow_and_update() {
+                return cause.clone();
+            }
+            if progress.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Commits and waits until the view has it. An empty transaction does nothing.
+    ///
+    /// # Errors
+    /// [`CommitError`]; on a conflict, read the view again and decide again.
+    pub async fn commit(&self, txn: Txn) -> Result<Revision, CommitError> {
+        if txn.is_empty() {
+            return Ok(self.view().revision);
+        }
+        let mut progress = self.applied.subscribe();
+        let seen = self.view().revision;
+        match self.store.commit(txn.commit).await {
+            Ok(revision) => {
+                loop {
+                    match &*progress.borrow_and_update() {
+                        Progress::At(at) if *at >= revision => break,
+                        Progress::At(_) => {}
+                        Progress::Failed(cause) => return Err(cause.clone().into()),
+                    }
+                    if progress.changed().await.is_err() {
+                        break;
+                    }
+                }
+                Ok(revision)
+            }
+            Err(error) => {
+                if error.is_conflict() {
+                    // Whoever won is in the store already; give the view a moment to have it too.
+                    let moved = async {
+                        while matches!(&*progress.borrow_and_update(), Progress::At(at) if *at <= seen)
+                        {
+                            if progress.changed().await.is_err() {
+                                break;
+                            }
+                        }
+                    };
+                    let _ = tokio::time::timeout(CONFLICT_WAIT, moved).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Decides from the view and commits, again and again until no conflict is in the way.
+    /// `decide` must have no effect but its answer.
+    ///
+    /// # Errors
+    /// [`TransactError::Refused`] with what `decide` refused, or [`TransactError::Store`].
+    pub async fn transact<T, E>(
+        &self,
+        mut decide: impl FnMut(&View) -> Result<(Txn, T), E>,
+    ) -> Result<T, TransactError<E>> {
+        let mut attempt = 0;
+        loop {
+            let (txn, answer) = decide(&self.view()).map_err(TransactError::Refused)?;
+            match self.commit(txn).await {
+                Ok(_) => return Ok(answer),
+                Err(error) if error.is_conflict() && attempt < MAX_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(TransactError::Store(error)),
+            }
+        }
+    }
+}
+
+/// Every change a view could announce.
+fn everything(view: &View) -> Vec<Change> {
+    let clusters = view.clusters.keys().cloned().map(Change::Cluster);
+    let instances =
+        view.instances.keys().map(|(cluster, id)| Change::Instance(cluster.clone(), *id));
+    let services = view
+        .services
+        .keys()
+        .map(|(cluster, name)| Change::Service(cluster.clone(), name.clone()));
+    let tasks = view.tasks.values().map(|task| task_change(task));
+    clusters.chain(instances).chain(services).chain(tasks).collect()
+}

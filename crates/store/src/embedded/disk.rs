@@ -1,0 +1,209 @@
+//! What the data file holds, and how it is read and written.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | `format`, `revision` | a number |
+//! | `entries` | the key's text | the revision that put it, the value |
+
+use std::fs::File;
+use std::path::Path;
+
+use bytes::Bytes;
+use redb::{
+    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
+    TableDefinition, TableError,
+};
+
+use crate::contract::{Entry, Revision, Snapshot};
+use crate::index::Index;
+use crate::key::Key;
+use crate::watch::{Batch, Event};
+
+use super::{CACHE_BYTES, FORMAT, OpenError};
+
+/// Kept in every format, so that each version can tell a later one.
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const ENTRIES: TableDefinition<'_, &str, (Revision, &[u8])> = TableDefinition::new("entries");
+pub(super) const FORMAT_RECORD: &str = "format";
+const REVISION_RECORD: &str = "revision";
+
+/// The open data file, and the lock on its directory. Fields drop in order: the lock goes last.
+#[derive(Debug)]
+pub(super) struct Disk {
+    database: Database,
+    _lock: Option<File>,
+}
+
+impl Disk {
+    /// Makes `file` an empty store and closes it.
+    pub(super) fn create(file: File, directory: &Path) -> Result<(), OpenError> {
+        let database = builder().create_file(file).map_err(opening(directory))?;
+        initialize(&database).map_err(opening(directory))
+    }
+
+    /// Opens `file`, which must hold a store.
+    pub(super) fn open(file: File, lock: File, directory: &Path) -> Result<Disk, OpenError> {
+        match builder().create_file(file) {
+            Ok(database) => Ok(Disk {
+                database,
+                _lock: Some(lock),
+            }),
+            Err(DatabaseError::DatabaseAlreadyOpen) => Err(OpenError::InUse {
+                directory: directory.to_owned(),
+            }),
+            Err(error) => Err(opening(directory)(error)),
+        }
+    }
+
+    /// Opens or makes a store on a simulated disk.
+    #[cfg(test)]
+    pub(super) fn simulated(backend: impl redb::StorageBackend) -> Result<Disk, redb::Error> {
+        let database = builder().create_with_backend(backend)?;
+        if database.begin_read()?.list_tables()?.next().is_none() {
+            initialize(&database)?;
+        }
+        Ok(Disk {
+            database,
+            _lock: None,
+        })
+    }
+
+    /// Checks the format and reads where every key stands.
+    pub(super) fn load(&self, directory: &Path) -> Result<(Revision, Index), OpenError> {
+        let read = self.database.begin_read().map_err(opening(directory))?;
+        let meta = match read.open_table(META) {
+            Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => {
+                return Err(OpenError::NotAStore {
+                    directory: directory.to_owned(),
+                });
+            }
+            other => other.map_err(opening(directory))?,
+        };
+        let number = |name| meta.get(name).map(|found| found.map(|guard| guard.value()));
+        match number(FORMAT_RECORD).map_err(opening(directory))? {
+            Some(FORMAT) => {}
+            Some(found) if found > FORMAT => {
+                return Err(OpenError::NewerFormat {
+                    directory: directory.to_owned(),
+                    found,
+                });
+            }
+            Some(_) | None => {
+                return Err(OpenError::NotAStore {
+                    directory: directory.to_owned(),
+                });
+            }
+        }
+        let revision = number(REVISION_RECORD)
+            .map_err(opening(directory))?
+            .unwrap_or(0);
+        let entries = read.open_table(ENTRIES).map_err(opening(directory))?;
+        let mut index = Index::default();
+        for item in entries.iter().map_err(opening(directory))? {
+            let (key, value) = item.map_err(opening(directory))?;
+            let key = Key::new(key.value()).map_err(|source| OpenError::Key {
+                directory: directory.to_owned(),
+                source,
+            })?;
+            index.put(key, value.value().0);
+        }
+        Ok((revision, index))
+    }
+
+    /// The entry at `key`.
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Entry>, redb::Error> {
+        let entries = self.database.begin_read()?.open_table(ENTRIES)?;
+        let found = entries.get(key.as_str())?;
+        Ok(found.map(|found| entry(key.clone(), found.value())))
+    }
+
+    /// The entries whose keys start with `prefix`, and the revision of the file they were read in.
+    pub(super) fn list(&self, prefix: &str) -> Result<Snapshot, redb::Error> {
+        let read = self.database.begin_read()?;
+        let mut entries = Vec::new();
+        for item in read.open_table(ENTRIES)?.range(prefix..)? {
+            let (key, value) = item?;
+            let text = key.value();
+            if !text.starts_with(prefix) {
+                break;
+            }
+            let key = Key::new(text)
+                .map_err(|error| redb::Error::Corrupted(format!("a stored key: {error}")))?;
+            entries.push(entry(key, value.value()));
+        }
+        Ok(Snapshot {
+            revision: revision(&read)?,
+            entries,
+        })
+    }
+
+    /// Makes the batches durable, all or none, with one fsync. After an error it is unknown
+    /// whether they are on disk.
+    pub(super) fn write(&self, batches: &[Batch]) -> Result<(), redb::Error> {
+        let Some(newest) = batches.last() else {
+            return Ok(());
+        };
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        {
+            let mut entries = transaction.open_table(ENTRIES)?;
+            for event in batches.iter().flat_map(|batch| &batch.events) {
+                match event {
+                    Event::Put(entry) => {
+                        entries.insert(entry.key.as_str(), (entry.revision, &*entry.value))?;
+                    }
+                    Event::Deleted { key } => {
+                        entries.remove(key.as_str())?;
+                    }
+                }
+            }
+            transaction
+                .open_table(META)?
+                .insert(REVISION_RECORD, newest.revision)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder.set_repair_callback(|repair| {
+        tracing::warn!(
+            progress = repair.progress(),
+            "checking the store after an unclean stop"
+        );
+    });
+    builder
+}
+
+fn initialize(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction
+        .open_table(META)?
+        .insert(FORMAT_RECORD, FORMAT)?;
+    transaction.open_table(ENTRIES)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn revision(read: &ReadTransaction) -> Result<Revision, redb::Error> {
+    let found = read.open_table(META)?.get(REVISION_RECORD)?;
+    Ok(found.map_or(0, |guard| guard.value()))
+}
+
+fn entry(key: Key, (revision, value): (Revision, &[u8])) -> Entry {
+    Entry {
+        key,
+        value: Bytes::copy_from_slice(value),
+        revision,
+    }
+}
+
+fn opening<E: Into<redb::Error>>(directory: &Path) -> impl FnOnce(E) -> OpenError {
+    move |error| OpenError::Database {
+        directory: directory.to_owned(),
+        source: Box::new(error.into()),
+    }
+}

@@ -1,0 +1,394 @@
+//! What only a durable store promises: it comes back as it was, after any stop.
+
+#![allow(clippy::unwrap_used)]
+
+mod platter;
+
+use std::os::unix::fs::PermissionsExt;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::contract::{Guard, Write};
+use crate::memory::Memory;
+use platter::Platter;
+
+fn open(directory: &Path) -> Result<Embedded, OpenError> {
+    Embedded::open(directory, HistoryLimit::default())
+}
+
+fn open_simulated(platter: &Platter) -> Embedded {
+    let disk = Disk::simulated(platter.clone()).unwrap();
+    Embedded::start(disk, Path::new("simulated"), HistoryLimit::default()).unwrap()
+}
+
+fn key(text: &str) -> Key {
+    Key::new(text).unwrap()
+}
+
+fn put(text: &str, value: impl Into<Bytes>) -> Commit {
+    let write = Write::Put {
+        key: key(text),
+        value: value.into(),
+    };
+    Commit {
+        guards: Vec::new(),
+        writes: vec![write],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms() {
+    let root = TempDir::new().unwrap();
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    crate::conformance::run(async |limit| {
+        let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let store = Embedded::open(root.path().join(n.to_string()), limit).unwrap();
+        Arc::new(store) as Arc<dyn Store>
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reopening_keeps_everything_and_the_revision_goes_on() {
+    let root = TempDir::new().unwrap();
+    let directory = root.path().join("deep/data");
+    let store = open(&directory).unwrap();
+    for n in 0..20 {
+        store
+            .commit(put(&format!("k/{n}"), vec![b'v'; n * 1000]))
+            .await
+            .unwrap();
+    }
+    let delete = Commit {
+        guards: Vec::new(),
+        writes: vec![Write::Delete { key: key("k/3") }],
+    };
+    let last = store.commit(delete).await.unwrap();
+    let before = store.list("").await.unwrap();
+    drop(store);
+
+    let store = open(&directory).unwrap();
+    assert_eq!(store.list("").await.unwrap(), before);
+    assert_eq!(before.revision, last);
+    let gone = store.watch("", last - 1).await.map(|_| ());
+    assert!(
+        matches!(gone, Err(WatchError::Compacted { oldest }) if oldest == last),
+        "{gone:?}"
+    );
+    let mut watch = store.watch("", last).await.unwrap();
+    let mut guarded = put("k/4", "new");
+    guarded.guards = vec![
+        Guard::Unchanged {
+            key: key("k/4"),
+            revision: 5,
+        },
+        Guard::Absent { key: key("k/3") },
+        Guard::NoneNewer {
+            prefix: "k/".into(),
+            revision: 20,
+        },
+    ];
+    let next = store.commit(guarded.clone()).await.unwrap();
+    assert_eq!(next, last + 1);
+    assert_eq!(watch.next().await.unwrap().unwrap().revision, next);
+    assert!(store.commit(guarded).await.unwrap_err().is_conflict());
+}
+
+#[tokio::test]
+async fn a_second_open_is_refused() {
+    let root = TempDir::new().unwrap();
+    let store = open(root.path()).unwrap();
+    let error = open(root.path()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(root.path().to_str().unwrap()), "{text}");
+    assert!(text.contains("another control plane"), "{text}");
+    drop(store);
+    open(root.path()).unwrap();
+}
+
+#[tokio::test]
+async fn the_directory_is_for_its_owner_only() {
+    let root = TempDir::new().unwrap();
+    let directory = root.path().join("data");
+    let _store = open(&directory).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    assert_eq!(mode(&directory.join(DATA_FILE)), 0o600);
+    assert_eq!(mode(&directory.join(LOCK_FILE)), 0o600);
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let root = TempDir::new().unwrap();
+    drop(open(root.path()).unwrap());
+    let database = redb::Database::open(root.path().join(DATA_FILE)).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction
+        .open_table(disk::META)
+        .unwrap()
+        .insert(disk::FORMAT_RECORD, FORMAT + 1)
+        .unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let error = open(root.path()).unwrap_err();
+    assert!(matches!(error, OpenError::NewerFormat { found, .. } if found == FORMAT + 1));
+    assert!(
+        error.to_string().contains("run the version that wrote it"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_foreign_file_is_refused() {
+    let root = TempDir::new().unwrap();
+    drop(redb::Database::create(root.path().join(DATA_FILE)).unwrap());
+    assert!(matches!(
+        open(root.path()).unwrap_err(),
+        OpenError::NotAStore { .. }
+    ));
+
+    let root = TempDir::new().unwrap();
+    fs::write(root.path().join(DATA_FILE), "not a database at all").unwrap();
+    assert!(matches!(
+        open(root.path()).unwrap_err(),
+        OpenError::Database { .. }
+    ));
+}
+
+#[test]
+fn an_interrupted_first_start_is_begun_again() {
+    let root = TempDir::new().unwrap();
+    fs::write(root.path().join(NEW_DATA_FILE), "half a fi").unwrap();
+    drop(open(root.path()).unwrap());
+    assert!(!root.path().join(NEW_DATA_FILE).exists());
+}
+
+#[tokio::test]
+async fn a_copy_of_the_open_file_is_whole() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root.path().join("live")).unwrap();
+    for n in 0..50 {
+        store
+            .commit(put(&format!("k/{}", n % 7), vec![n; 3000]))
+            .await
+            .unwrap();
+        let copy = root.path().join(format!("copy-{n}"));
+        fs::create_dir(&copy).unwrap();
+        fs::copy(
+            root.path().join("live").join(DATA_FILE),
+            copy.join(DATA_FILE),
+        )
+        .unwrap();
+        let copy = open(&copy).unwrap();
+        assert_eq!(
+            copy.list("").await.unwrap(),
+            store.list("").await.unwrap(),
+            "{n}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_lone_commit_costs_one_sync() {
+    let platter = Platter::default();
+    let store = open_simulated(&platter);
+    for n in 0..20 {
+        let before = platter.syncs();
+        store.commit(put("k", vec![n; 100])).await.unwrap();
+        assert_eq!(platter.syncs() - before, 1, "commit {n}");
+    }
+}
+
+#[tokio::test]
+async fn concurrent_commits_share_syncs() {
+    let platter = Platter::default();
+    let store = Arc::new(open_simulated(&platter));
+    let before = platter.syncs();
+    platter.hold();
+    let mut commits = tokio::task::JoinSet::new();
+    for n in 0..100 {
+        let store = Arc::clone(&store);
+        commits.spawn(async move { store.commit(put(&format!("k/{n}"), "v")).await.unwrap() });
+        // The first is stuck at the disk before the others come.
+        while !platter.is_stuck() {
+            tokio::task::yield_now().await;
+        }
+    }
+    while store.writer.queued() < 99 {
+        tokio::task::yield_now().await;
+    }
+    platter.release();
+    let mut revisions = commits.join_all().await;
+    revisions.sort_unstable();
+    assert_eq!(revisions, (1..=100).collect::<Vec<_>>());
+    assert_eq!(platter.syncs() - before, 2);
+}
+
+#[tokio::test]
+async fn a_failed_commit_ends_the_store() {
+    let platter = Platter::default();
+    let store = open_simulated(&platter);
+    let first = store.commit(put("a", "1")).await.unwrap();
+    let mut watch = store.watch("", 0).await.unwrap();
+    platter.fail_after(0);
+    let error = store.commit(put("a", "2")).await.unwrap_err();
+    assert!(matches!(error, CommitError::Unavailable(_)), "{error:?}");
+    platter.repair();
+    let error = store.commit(put("a", "3")).await.unwrap_err();
+    let CommitError::Unavailable(fault) = error else {
+        panic!("{error:?}")
+    };
+    let cause = std::error::Error::source(&fault).unwrap().to_string();
+    assert!(cause.contains(platter::LOST_POWER), "{cause}");
+    store.get(&key("a")).await.unwrap_err();
+    store.list("").await.unwrap_err();
+    assert!(matches!(
+        store.watch("", first).await,
+        Err(WatchError::Unavailable(_))
+    ));
+    assert_eq!(watch.next().await.unwrap().unwrap().revision, first);
+    assert!(matches!(
+        watch.next().await,
+        Some(Err(WatchError::Unavailable(_)))
+    ));
+    assert!(watch.next().await.is_none());
+}
+
+/// A commit before its guards know their revisions.
+#[derive(Debug, Clone)]
+struct Sketch {
+    guards: Vec<(u8, u8, u8)>,
+    writes: Vec<(u8, Option<u16>)>,
+}
+
+fn sketch() -> impl Strategy<Value = Sketch> {
+    let guards = prop::collection::vec((0..3_u8, 0..8_u8, 0..4_u8), 0..3);
+    let writes = prop::collection::vec((0..8_u8, prop::option::weighted(0.7, 0..9000_u16)), 0..4);
+    (guards, writes).prop_map(|(guards, writes)| Sketch { guards, writes })
+}
+
+fn name(n: u8) -> String {
+    format!("{}/{}", ["task", "node"][usize::from(n % 2)], n / 2)
+}
+
+impl Sketch {
+    /// The commit whose guards reach back a little from the newest revision.
+    fn commit(&self, newest: Revision) -> Commit {
+        let guard = |(kind, n, back): &(u8, u8, u8)| {
+            let revision = newest.saturating_sub((*back).into());
+            match kind {
+                0 => Guard::Unchanged {
+                    key: key(&name(*n)),
+                    revision,
+                },
+                1 => Guard::Absent {
+                    key: key(&name(*n)),
+                },
+                _ => Guard::NoneNewer {
+                    prefix: name(*n)[..5].to_owned(),
+                    revision,
+                },
+            }
+        };
+        let write = |(n, value): &(u8, Option<u16>)| match value {
+            Some(bytes) => Write::Put {
+                key: key(&name(*n)),
+                value: vec![*n; usize::from(*bytes)].into(),
+            },
+            None => Write::Delete {
+                key: key(&name(*n)),
+            },
+        };
+        Commit {
+            guards: self.guards.iter().map(guard).collect(),
+            writes: self.writes.iter().map(write).collect(),
+        }
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(work)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    /// Same commits, same answers, same entries, same watch; also across a clean stop.
+    #[test]
+    fn embedded_agrees_with_memory(
+        sketches in prop::collection::vec(sketch(), 1..40),
+        stop_at in 0..40_usize,
+    ) {
+        block_on(async {
+            let memory = Memory::default();
+            let platter = Platter::default();
+            let mut embedded = open_simulated(&platter);
+            let mut watched_from = 0;
+            for (n, sketch) in sketches.iter().enumerate() {
+                if n == stop_at {
+                    drop(embedded);
+                    embedded = open_simulated(&platter);
+                    watched_from = memory.list("").await.unwrap().revision;
+                }
+                let commit = sketch.commit(memory.list("").await.unwrap().revision);
+                let expected = memory.commit(commit.clone()).await;
+                let actual = embedded.commit(commit).await;
+                prop_assert_eq!(format!("{:?}", actual), format!("{:?}", expected));
+                prop_assert_eq!(embedded.list("").await.unwrap(), memory.list("").await.unwrap());
+            }
+            let newest = memory.list("").await.unwrap().revision;
+            let mut expected = memory.watch("task/", watched_from).await.unwrap();
+            let mut actual = embedded.watch("task/", watched_from).await.unwrap();
+            memory.commit(put("task/end", "")).await.unwrap();
+            embedded.commit(put("task/end", "")).await.unwrap();
+            while expected.position() <= newest {
+                let batch = expected.next().await.unwrap().unwrap();
+                prop_assert_eq!(actual.next().await.unwrap().unwrap(), batch);
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Power is lost at any write to the disk, and of what was not synced any sectors survive:
+    /// every answered commit is there, and the one in flight is there whole or not at all.
+    #[test]
+    fn a_crash_loses_nothing_that_was_answered(
+        sketches in prop::collection::vec(sketch(), 1..40),
+        power in 0..400_usize,
+        luck in any::<u64>(),
+    ) {
+        block_on(async {
+            let platter = Platter::default();
+            let embedded = open_simulated(&platter);
+            platter.fail_after(power);
+            let memory = Memory::default();
+            let mut before = memory.list("").await.unwrap();
+            let mut after = before.clone();
+            for sketch in &sketches {
+                let commit = sketch.commit(before.revision);
+                let expected = memory.commit(commit.clone()).await;
+                after = memory.list("").await.unwrap();
+                match embedded.commit(commit).await {
+                    Err(CommitError::Unavailable(_)) => break,
+                    actual => prop_assert_eq!(format!("{:?}", actual), format!("{:?}", expected)),
+                }
+                before = after.clone();
+            }
+            drop(embedded);
+            platter.lose_power(luck);
+            let embedded = open_simulated(&platter);
+            let found = embedded.list("").await.unwrap();
+            prop_assert!(found == before || found == after, "{:?}", found);
+            let next = embedded.commit(put("task/next", "")).await.unwrap();
+            prop_assert_eq!(next, found.revision + 1);
+            Ok(())
+        })?;
+    }
+}

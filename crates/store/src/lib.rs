@@ -1,0 +1,43 @@
+//! Guarded commits and watches over one keyspace.
+//!
+//! Everything the control plane knows is a set of keys with opaque values. A change is one
+//! [`Commit`]: guards that say what must still be true, and writes that happen together or not at
+//! all. Each commit gets one [`Revision`], and a [`Watch`] hands out commits in that order.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `contract.rs` | [`Store`], [`Commit`], [`Guard`], [`Write`], errors and limits |
+//! | `key.rs` | [`Key`] |
+//! | `watch.rs` | [`Watch`], [`Batch`], [`Event`] and the bounded history behind them |
+//! | `index.rs` | which key was put at which revision; decides guards |
+//! | `memory.rs` | [`Memory`], for tests and simulation; forgets everything on drop |
+//! | `embedded.rs` | [`Embedded`], one process, one directory, durable |
+//! | `table/` | the key and the framing of each noun |
+//! | `view.rs` | [`View`], the whole state in memory, indexed |
+//! | `db.rs` | [`Db`], the store and its view: read from memory, write through guards |
+//! | `conformance.rs` | the suite that every backend passes |
+//!
+//! A new backend is one file that implements [`Store`] and runs the conformance suite.
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod contract;
+pub mod db;
+mod embedded;
+mod index;
+mod key;
+mod memory;
+pub mod table;
+pub mod view;
+mod watch;
+
+pub use contract::{
+    BoxFuture, Commit, CommitError, Entry, Guard, MAX_COMMIT_BYTES, MAX_GUARDS, MAX_VALUE_BYTES,
+    MAX_WRITES, Revision, Snapshot, Store, Unavailable, Write,
+};
+pub use db::{Db, TransactError, Txn};
+pub use embedded::{Embedded, FORMAT, OpenError};
+pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub use memory::Memory;
+pub use view::{Change, Stored, View};
+pub use watch::{Batch, Event, HistoryLimit, Watch, WatchError};

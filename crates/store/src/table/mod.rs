@@ -1,0 +1,106 @@
+//! Typed tables over the keyspace: one file per noun says its key and nothing else.
+//!
+//! A record is `format byte, CRC-32C of the body (4 bytes, big endian), body as JSON`. The format
+//! number is bumped when a body of the new form cannot be read by the old code. A record that does
+//! not decode is quarantined by the [view](crate::view), never guessed at.
+
+mod client_token;
+mod cluster;
+mod family;
+mod instance;
+mod join_token;
+mod service;
+mod task;
+mod task_definition;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::key::Key;
+
+pub use client_token::ClientToken;
+pub use family::FamilyCounter;
+pub use join_token::JoinToken;
+
+/// The format this build writes and the newest it reads.
+pub const RECORD_FORMAT: u8 = 1;
+
+const HEADER_BYTES: usize = 5;
+
+/// A noun that is stored.
+pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// First part of its keys.
+    const TABLE: &'static str;
+
+    /// The rest of its key, parts separated by `/`.
+    fn name(&self) -> String;
+
+    /// Its whole key.
+    fn key(&self) -> Key {
+        key::<Self>(&self.name())
+    }
+}
+
+/// The key of a record with this name. Names are validated nouns, so every key is legal.
+pub fn key<R: Record>(name: &str) -> Key {
+    Key::new(format!("{}/{name}", R::TABLE)).expect("names of nouns are legal in keys")
+}
+
+/// The prefix of all keys of a table.
+pub fn prefix<R: Record>() -> String {
+    format!("{}/", R::TABLE)
+}
+
+/// Why a record cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Shorter than its header.
+    #[error("the record is {0} bytes long, less than its header of 5")]
+    Truncated(usize),
+    /// Written by a newer Longshore.
+    #[error("the record has format {0}; this build reads up to {RECORD_FORMAT}: upgrade this binary")]
+    Newer(u8),
+    /// The body is not what was written.
+    #[error("the checksum is {found:08x}, expected {expected:08x}: the record is damaged; restore it from a backup")]
+    Checksum {
+        /// Of the body as read.
+        found: u32,
+        /// As written.
+        expected: u32,
+    },
+    /// The body is intact but not a record of this table.
+    #[error("the body does not decode")]
+    Body(#[source] serde_json::Error),
+}
+
+/// A record as it is stored.
+///
+/// # Errors
+/// Only if a noun cannot be written as JSON, which no noun of ours does.
+pub fn encode<R: Record>(record: &R) -> Result<Bytes, serde_json::Error> {
+    let body = serde_json::to_vec(record)?;
+    let mut bytes = BytesMut::with_capacity(HEADER_BYTES + body.len());
+    bytes.put_u8(RECORD_FORMAT);
+    bytes.put_u32(crc32c::crc32c(&body));
+    bytes.put_slice(&body);
+    Ok(bytes.freeze())
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// [`DecodeError`] says what is wrong with the bytes.
+pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, DecodeError> {
+    let Some((&[format, a, b, c, d], body)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+        return Err(DecodeError::Truncated(bytes.len()));
+    };
+    if format > RECORD_FORMAT {
+        return Err(DecodeError::Newer(format));
+    }
+    let (expected, found) = (u32::from_be_bytes([a, b, c, d]), crc32c::crc32c(body));
+    if expected != found {
+        return Err(DecodeError::Checksum { found, expected });
+    }
+    serde_json::from_slice(body).map_err(DecodeError::Body)
+}

@@ -1,0 +1,337 @@
+//! The whole state in memory, indexed: what every read is answered from and every decision reads.
+//!
+//! A view is fed by the store's watch, in the store's order, and is never written otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use longshore_model::cluster::Cluster;
+use longshore_model::instance::{Instance, Resources};
+use longshore_model::service::Service;
+use longshore_model::task::Task;
+use longshore_model::task_definition::TaskDefinition;
+use longshore_model::{ClusterName, Family, InstanceId, ServiceName, TaskId};
+
+use crate::contract::{Entry, Revision, Snapshot};
+use crate::key::Key;
+use crate::table::{self, ClientToken, DecodeError, FamilyCounter, JoinToken, Record};
+use crate::watch::Event;
+
+/// A record and the revision it was last written at, which guards are made of.
+#[derive(Debug)]
+pub struct Stored<R> {
+    /// The revision of the commit that last wrote it; not the record's own `revision`, if any.
+    pub stored_at: Revision,
+    record: Arc<R>,
+}
+
+impl<R> Clone for Stored<R> {
+    fn clone(&self) -> Self {
+        Self { stored_at: self.stored_at, record: Arc::clone(&self.record) }
+    }
+}
+
+impl<R> Stored<R> {
+    /// Pairs a record with its revision.
+    pub fn new(stored_at: Revision, record: R) -> Self {
+        Self { stored_at, record: Arc::new(record) }
+    }
+}
+
+impl<R> Deref for Stored<R> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.record
+    }
+}
+
+/// Something that changed, named so that a controller knows what to look at. It never says how.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// A cluster.
+    Cluster(ClusterName),
+    /// A container instance.
+    Instance(ClusterName, InstanceId),
+    /// A service.
+    Service(ClusterName, ServiceName),
+    /// A task, with where it runs and the service it belongs to.
+    Task(ClusterName, TaskId, InstanceId, Option<ServiceName>),
+}
+
+/// The state at one revision.
+#[derive(Debug, Default)]
+pub struct View {
+    /// Everything up to this revision is in it.
+    pub revision: Revision,
+    /// By name.
+    pub clusters: BTreeMap<ClusterName, Stored<Cluster>>,
+    /// By cluster and id.
+    pub instances: BTreeMap<(ClusterName, InstanceId), Stored<Instance>>,
+    /// By family.
+    pub families: BTreeMap<Family, Stored<FamilyCounter>>,
+    /// By family and revision.
+    pub task_definitions: BTreeMap<(Family, u32), Stored<TaskDefinition>>,
+    /// By cluster and name.
+    pub services: BTreeMap<(ClusterName, ServiceName), Stored<Service>>,
+    /// By cluster and id, STOPPED ones included until they are reaped.
+    pub tasks: BTreeMap<(ClusterName, TaskId), Stored<Task>>,
+    /// By record name.
+    pub client_tokens: BTreeMap<String, Stored<ClientToken>>,
+    /// By id.
+    pub join_tokens: BTreeMap<String, Stored<JoinToken>>,
+    /// Records that did not decode, and why. They take part in nothing; the log and the health
+    /// endpoint report them.
+    pub quarantined: BTreeMap<Key, String>,
+    tasks_by_service: BTreeMap<(ClusterName, ServiceName), BTreeSet<TaskId>>,
+    tasks_by_instance: BTreeMap<(ClusterName, InstanceId), BTreeSet<TaskId>>,
+}
+
+impl View {
+    /// The view of a whole snapshot.
+    pub fn from_snapshot(snapshot: Snapshot) -> Self {
+        let mut view = Self::default();
+        for Entry { key, value, revision } in snapshot.entries {
+            view.put(&key, &value, revision);
+        }
+        view.revision = snapshot.revision;
+        view
+    }
+
+    /// Takes over one event of the batch with this revision. Returns what changed, if it is
+    /// something that controllers look at.
+    pub fn apply(&mut self, event: &Event, revision: Revision) -> Option<Change> {
+        self.revision = self.revision.max(revision);
+        match event {
+            Event::Put(entry) => self.put(&entry.key, &entry.value, revision),
+            Event::Deleted { key } => self.delete(key),
+        }
+    }
+
+    fn put(&mut self, key: &Key, value: &[u8], revision: Revision) -> Option<Change> {
+        match self.try_put(key, value, revision) {
+            Ok(change) => {
+                self.quarantined.remove(key);
+                change
+            }
+            Err(error) => {
+                tracing::error!(%key, %error, "a record does not decode and is set aside");
+                self.quarantined.insert(key.clone(), error.to_string());
+                None
+            }
+        }
+    }
+
+    fn try_put(
+        &mut self,
+        key: &Key,
+        value: &[u8],
+        revision: Revision,
+    ) -> Result<Option<Change>, DecodeError> {
+        fn read<R: Record>(value: &[u8], revision: Revision) -> Result<Stored<R>, DecodeError> {
+            Ok(Stored::new(revision, table::decode(value)?))
+        }
+        let table = key.as_str().split('/').next().unwrap_or_default();
+        Ok(match table {
+            Cluster::TABLE => {
+                let cluster = read::<Cluster>(value, revision)?;
+                let change = Change::Cluster(cluster.name.clone());
+                self.clusters.insert(cluster.name.clone(), cluster);
+                Some(change)
+            }
+            Instance::TABLE => {
+                let instance = read::<Instance>(value, revision)?;
+                let change = Change::Instance(instance.cluster.clone(), instance.id);
+                self.instances.insert((instance.cluster.clone(), instance.id), instance);
+                Some(change)
+            }
+            Service::TABLE => {
+                let service = read::<Service>(value, revision)?;
+                let change = Change::Service(service.cluster.clone(), service.name.clone());
+                self.services.insert((service.cluster.clone(), service.name.clone()), service);
+                Some(change)
+            }
+            Task::TABLE => {
+                let task = read::<Task>(value, revision)?;
+                self.index_task(&task);
+                let change = task_change(&task);
+                self.tasks.insert((task.cluster.clone(), task.id), task);
+                Some(change)
+            }
+            TaskDefinition::TABLE => {
+                let definition = read::<TaskDefinition>(value, revision)?;
+                let name = (definition.family.clone(), definition.revision);
+                self.task_definitions.insert(name, definition);
+                None
+            }
+            FamilyCounter::TABLE => {
+                let counter = read::<FamilyCounter>(value, revision)?;
+                self.families.insert(counter.family.clone(), counter);
+                None
+            }
+            ClientToken::TABLE => {
+                let token = read::<ClientToken>(value, revision)?;
+                self.client_tokens.insert(token.name(), token);
+                None
+            }
+            JoinToken::TABLE => {
+                let token = read::<JoinToken>(value, revision)?;
+                self.join_tokens.insert(token.id.clone(), token);
+                None
+            }
+            _ => None,
+        })
+    }
+
+    fn delete(&mut self, key: &Key) -> Option<Change> {
+        self.quarantined.remove(key);
+        let mut parts = key.as_str().splitn(2, '/');
+        let (table, name) = (parts.next()?, parts.next()?);
+        let pair = || name.split_once('/');
+        match table {
+            Cluster::TABLE => {
+                let cluster = self.clusters.remove(&name.parse().ok()?)?;
+                Some(Change::Cluster(cluster.name.clone()))
+            }
+            Instance::TABLE => {
+                let (cluster, id) = pair()?;
+                let name = (cluster.parse().ok()?, id.parse().ok()?);
+                self.instances.remove(&name)?;
+                Some(Change::Instance(name.0, name.1))
+            }
+            Service::TABLE => {
+                let (cluster, service) = pair()?;
+                let name = (cluster.parse().ok()?, service.parse().ok()?);
+                self.services.remove(&name)?;
+                Some(Change::Service(name.0, name.1))
+            }
+            Task::TABLE => {
+                let (cluster, id) = pair()?;
+                let task = self.tasks.remove(&(cluster.parse().ok()?, id.parse().ok()?))?;
+                self.unindex_task(&task);
+                Some(task_change(&task))
+            }
+            TaskDefinition::TABLE => {
+                let (family, revision) = pair()?;
+                self.task_definitions.remove(&(family.parse().ok()?, revision.parse().ok()?));
+                None
+            }
+            FamilyCounter::TABLE => {
+                self.families.remove(&name.parse().ok()?);
+                None
+            }
+            ClientToken::TABLE => {
+                self.client_tokens.remove(name);
+                None
+            }
+            JoinToken::TABLE => {
+                self.join_tokens.remove(name);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// A task's service and instance never change, so an index entry never moves.
+    fn index_task(&mut self, task: &Task) {
+        if let Some(service) = &task.service {
+            let name = (task.cluster.clone(), service.name.clone());
+            self.tasks_by_service.entry(name).or_default().insert(task.id);
+        }
+        let instance = (task.cluster.clone(), task.instance);
+        self.tasks_by_instance.entry(instance).or_default().insert(task.id);
+    }
+
+    fn unindex_task(&mut self, task: &Task) {
+        fn remove<K: Ord>(index: &mut BTreeMap<K, BTreeSet<TaskId>>, key: K, id: TaskId) {
+            if let Some(ids) = index.get_mut(&key) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    index.remove(&key);
+                }
+            }
+        }
+        if let Some(service) = &task.service {
+            let name = (task.cluster.clone(), service.name.clone());
+            remove(&mut self.tasks_by_service, name, task.id);
+        }
+        remove(&mut self.tasks_by_instance, (task.cluster.clone(), task.instance), task.id);
+    }
+
+    /// The tasks of a service, STOPPED ones included.
+    pub fn service_tasks<'a>(
+        &'a self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+    ) -> impl Iterator<Item = &'a Stored<Task>> + use<'a> {
+        let ids = self.tasks_by_service.get(&(cluster.clone(), service.clone()));
+        self.by_ids(cluster.clone(), ids)
+    }
+
+    /// The tasks placed on an instance, STOPPED ones included.
+    pub fn instance_tasks<'a>(
+        &'a self,
+        cluster: &ClusterName,
+        instance: InstanceId,
+    ) -> impl Iterator<Item = &'a Stored<Task>> + use<'a> {
+        let ids = self.tasks_by_instance.get(&(cluster.clone(), instance));
+        self.by_ids(cluster.clone(), ids)
+    }
+
+    fn by_ids<'a>(
+        &'a self,
+        cluster: ClusterName,
+        ids: Option<&'a BTreeSet<TaskId>>,
+    ) -> impl Iterator<Item = &'a Stored<Task>> + use<'a> {
+        ids.into_iter().flatten().filter_map(move |id| self.tasks.get(&(cluster.clone(), *id)))
+    }
+
+    /// The tasks of a cluster, STOPPED ones included.
+    pub fn cluster_tasks(&self, cluster: &ClusterName) -> impl Iterator<Item = &Stored<Task>> {
+        let range = (cluster.clone(), TaskId::new(0))..=(cluster.clone(), TaskId::new(u128::MAX));
+        self.tasks.range(range).map(|(_, task)| task)
+    }
+
+    /// The instances of a cluster, INACTIVE ones included.
+    pub fn cluster_instances(
+        &self,
+        cluster: &ClusterName,
+    ) -> impl Iterator<Item = &Stored<Instance>> {
+        let first = (cluster.clone(), InstanceId::new(0));
+        let last = (cluster.clone(), InstanceId::new(u128::MAX));
+        self.instances.range(first..=last).map(|(_, instance)| instance)
+    }
+
+    /// The services of a cluster, INACTIVE ones included.
+    pub fn cluster_services(
+        &self,
+        cluster: &ClusterName,
+    ) -> impl Iterator<Item = &Stored<Service>> {
+        let of_cluster = cluster.clone();
+        self.services
+            .iter()
+            .filter(move |((name, _), _)| *name == of_cluster)
+            .map(|(_, service)| service)
+    }
+
+    /// What is taken on an instance: its reserved ports, and everything of each task that is not
+    /// STOPPED (ECS developer guide: resources are freed when the task is STOPPED).
+    pub fn taken(&self, instance: &Instance) -> Resources {
+        let mut taken = Resources {
+            tcp_ports: instance.registered.tcp_ports.clone(),
+            udp_ports: instance.registered.udp_ports.clone(),
+            ..Resources::default()
+        };
+        for task in self.instance_tasks(&instance.cluster, instance.id).filter(|t| t.is_live()) {
+            taken.add(&task.demand);
+        }
+        taken
+    }
+}
+
+/// The change a write of this task announces.
+pub(crate) fn task_change(task: &Task) -> Change {
+    let service = task.service.as_ref().map(|service| service.name.clone());
+    Change::Task(task.cluster.clone(), task.id, task.instance, service)
+}
