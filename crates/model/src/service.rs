@@ -147,8 +147,8 @@ pub struct Deployment {
     pub rollout: Rollout,
     /// Tasks that stopped before they were healthy, in a row. Writer: the service controller.
     pub failed_tasks: u32,
-    /// When the next task may start after failures. Writer: the service controller.
-    pub throttled_until: Option<Timestamp>,
+    /// When the last of them stopped. Writer: the service controller.
+    pub last_failed_at: Option<Timestamp>,
 }
 
 /// Whether a deployment got where it was going.
@@ -203,7 +203,7 @@ impl Service {
             updated_at: now,
             rollout: Rollout::InProgress,
             failed_tasks: 0,
-            throttled_until: None,
+            last_failed_at: None,
         };
         self.deployments.insert(0, deployment);
     }

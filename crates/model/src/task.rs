@@ -45,6 +45,8 @@ pub struct Task {
     pub started_by: Option<String>,
     /// The service it belongs to. Writer: the creator.
     pub service: Option<ServiceTask>,
+    /// `EC2` or `EXTERNAL`. Writer: the creator.
+    pub launch_type: String,
     /// What RunTask changed. Writer: the creator.
     pub overrides: Overrides,
     /// Only ever from RUNNING to STOPPED. Writers: the API (StopTask) and the service controller
@@ -61,7 +63,7 @@ pub struct Task {
     pub pull_started_at: Option<Timestamp>,
     /// Writer: the gateway.
     pub pull_stopped_at: Option<Timestamp>,
-    /// When it was first RUNNING. Writer: the gateway.
+    /// When it was first reported RUNNING, by the control plane's clock. Writer: the gateway.
     pub started_at: Option<Timestamp>,
     /// When its desired status became STOPPED. Writer: whoever did that.
     pub stopping_at: Option<Timestamp>,
@@ -361,6 +363,8 @@ pub struct NewTask {
     pub started_by: Option<String>,
     /// The service it belongs to.
     pub service: Option<ServiceTask>,
+    /// `EC2` or `EXTERNAL`, as its creator was told.
+    pub launch_type: String,
     /// What RunTask changed; `definition` must have it applied already.
     pub overrides: Overrides,
     /// Given and propagated tags.
@@ -384,6 +388,7 @@ impl Task {
             group: new.group,
             started_by: new.started_by,
             service: new.service,
+            launch_type: new.launch_type,
             overrides: new.overrides,
             desired_status: DesiredStatus::Running,
             last_status: TaskStatus::Pending,
@@ -456,7 +461,8 @@ impl Task {
         }
         self.pull_started_at = self.pull_started_at.or(report.pull_started_at);
         self.pull_stopped_at = self.pull_stopped_at.or(report.pull_stopped_at);
-        self.started_at = self.started_at.or(report.started_at);
+        // Health is counted from here, so it is the control plane's clock and not the node's.
+        self.started_at = self.started_at.or(report.started_at.map(|_| now));
         self.execution_stopped_at = self.execution_stopped_at.or(report.execution_stopped_at);
         if report.last_status >= TaskStatus::Stopping {
             if self.desired_status == DesiredStatus::Running {
@@ -536,6 +542,7 @@ mod tests {
             group: "family:web".into(),
             started_by: None,
             service: None,
+            launch_type: "EC2".into(),
             overrides: Overrides::default(),
             desired_status: DesiredStatus::Running,
             last_status: TaskStatus::Pending,
