@@ -1,0 +1,129 @@
+//! What one agent is told to hold: first everything, then what changes.
+
+use std::collections::BTreeMap;
+
+use longshore_model::assignment::Assignment;
+use longshore_model::task::Task;
+use longshore_model::task_definition::TaskDefinition;
+use longshore_model::{ClusterName, InstanceId, Realm, TaskId};
+use longshore_proto::agent;
+use longshore_store::View;
+
+use super::wire;
+
+/// The assignments of one session.
+#[derive(Debug)]
+pub struct Assignments {
+    cluster: ClusterName,
+    instance: InstanceId,
+    generation: u64,
+    sent: BTreeMap<TaskId, Assignment>,
+}
+
+impl Assignments {
+    /// Nothing sent yet.
+    pub fn new(cluster: ClusterName, instance: InstanceId) -> Self {
+        Self {
+            cluster,
+            instance,
+            generation: 0,
+            sent: BTreeMap::new(),
+        }
+    }
+
+    /// Everything the instance should hold. It is marked complete, which lets the agent remove
+    /// what is not in it, only if every record it was made from could be read: a damaged record
+    /// must never stop a task.
+    pub fn complete(&mut self, view: &View, realm: &Realm) -> agent::Assignments {
+        self.generation += 1;
+        self.sent.clear();
+        let own_tasks = format!("task/{}/", self.cluster);
+        let mut whole = !view
+            .quarantined
+            .keys()
+            .any(|key| key.as_str().starts_with(&own_tasks));
+        for task in view
+            .instance_tasks(&self.cluster, self.instance)
+            .filter(|t| t.is_live())
+        {
+            match build(view, realm, task) {
+                Some(assignment) => {
+                    self.sent.insert(task.id, assignment);
+                }
+                None => whole = false,
+            }
+        }
+        agent::Assignments {
+            generation: self.generation,
+            complete: whole,
+            tasks: self.sent.values().map(wire::assignment).collect(),
+            removed: Vec::new(),
+        }
+    }
+
+    /// What is new of these tasks since it was last sent; `None` if nothing is.
+    pub fn diff(
+        &mut self,
+        view: &View,
+        realm: &Realm,
+        changed: impl IntoIterator<Item = TaskId>,
+    ) -> Option<agent::Assignments> {
+        let mut message = agent::Assignments::default();
+        for id in changed {
+            let task = view.tasks.get(&(self.cluster.clone(), id));
+            match task.filter(|task| task.is_live() && task.instance == self.instance) {
+                Some(task) => {
+                    let known = self.sent.get(&id).map(|sent| sent.desired_status);
+                    if known == Some(task.desired_status) {
+                        continue;
+                    }
+                    if let Some(assignment) = build(view, realm, task) {
+                        message.tasks.push(wire::assignment(&assignment));
+                        self.sent.insert(id, assignment);
+                    }
+                }
+                None => {
+                    if self.sent.remove(&id).is_some() {
+                        message.removed.push(id.to_string());
+                    }
+                }
+            }
+        }
+        if message.tasks.is_empty() && message.removed.is_empty() {
+            return None;
+        }
+        self.generation += 1;
+        message.generation = self.generation;
+        Some(message)
+    }
+}
+
+/// The assignment of one task; `None`, loudly, if its definition cannot be read.
+fn build(view: &View, realm: &Realm, task: &Task) -> Option<Assignment> {
+    let name = (task.family.clone(), task.revision);
+    let applied = view
+        .task_definitions
+        .get(&name)
+        .and_then(|definition| task.overrides.apply(definition).ok());
+    let Some(definition) = applied else {
+        tracing::error!(task = %task.id, family = %task.family, revision = task.revision,
+            "the definition of a live task cannot be read; its agent is told nothing of it");
+        return None;
+    };
+    Some(assignment(realm, task, definition))
+}
+
+fn assignment(realm: &Realm, task: &Task, definition: TaskDefinition) -> Assignment {
+    Assignment {
+        task: task.id,
+        desired_status: task.desired_status,
+        cluster: task.cluster.clone(),
+        task_arn: realm.task(&task.cluster, task.id),
+        family: task.family.clone(),
+        revision: task.revision,
+        network_mode: task.network_mode,
+        cpu: task.cpu,
+        memory: task.memory,
+        containers: definition.containers,
+    }
+}

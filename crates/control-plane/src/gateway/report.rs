@@ -1,0 +1,38 @@
+//! Taking over what an agent reports.
+
+use std::collections::BTreeMap;
+
+use longshore_model::report::TaskReport;
+use longshore_model::task::Task;
+use longshore_model::{ClusterName, InstanceId, TaskId, Timestamp};
+use longshore_store::{Stored, Txn, View};
+
+/// The transaction that takes over these reports, in order. Reports on tasks that were never
+/// placed on this instance, that are over, or that are older than what is known change nothing.
+pub fn apply(
+    view: &View,
+    cluster: &ClusterName,
+    instance: InstanceId,
+    reports: &[TaskReport],
+    now: Timestamp,
+) -> Txn {
+    let mut changed: BTreeMap<TaskId, (&Stored<Task>, Task)> = BTreeMap::new();
+    for report in reports {
+        let Some(read) = view.tasks.get(&(cluster.clone(), report.task)) else {
+            continue;
+        };
+        if read.instance != instance {
+            tracing::warn!(%instance, task = %report.task, "an agent reports a task of another");
+            continue;
+        }
+        let (_, task) = changed
+            .entry(report.task)
+            .or_insert_with(|| (read, Task::clone(read)));
+        task.apply_report(report, now);
+    }
+    let mut txn = Txn::new();
+    for (read, task) in changed.into_values().filter(|(read, task)| Task::ne(read, task)) {
+        txn.replace(read, &task);
+    }
+    txn
+}
