@@ -343,3 +343,67 @@ async fn activate(ecs: Arc<Ecs>, settings: Settings, key: Key) -> Activation {
     };
     Activation { key, outcome }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use longshore_model::placement::Unplaced;
+
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key::Service(ClusterName::default_cluster(), name.parse().unwrap())
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_key_is_queued_once_and_keys_take_turns() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "a"] {
+            queue.push(key(name));
+        }
+        assert_eq!(queue.pop(at(0)), Some(key("a")));
+        queue.push(key("a"));
+        assert_eq!(queue.pop(at(0)), Some(key("b")));
+        assert_eq!(queue.pop(at(0)), Some(key("a")));
+        assert_eq!(queue.pop(at(0)), None);
+    }
+
+    #[test]
+    fn the_newest_wake_counts() {
+        let mut queue = Queue::default();
+        queue.settle(&key("a"), Some(at(10)), &[]);
+        queue.settle(&key("a"), Some(at(20)), &[]);
+        assert_eq!(queue.next_wake(), Some(at(20)));
+        assert_eq!(queue.pop(at(15)), None);
+        assert_eq!(queue.pop(at(20)), Some(key("a")));
+        queue.settle(&key("a"), None, &[]);
+        assert_eq!(queue.next_wake(), None);
+    }
+
+    #[test]
+    fn what_frees_room_wakes_only_who_waits_for_it() {
+        let mut queue = Queue::default();
+        let unplaced = [Reason::Unplaced {
+            count: 1,
+            why: Unplaced::default(),
+        }];
+        queue.settle(&key("waiting"), None, &unplaced);
+        queue.settle(&key("content"), None, &[]);
+        let stopped = Change::Task(
+            ClusterName::default_cluster(),
+            TaskId::new(1),
+            InstanceId::new(1),
+            None,
+        );
+        queue.note(&stopped, &View::default());
+        let mut woken = Vec::new();
+        while let Some(key) = queue.pop(at(0)) {
+            woken.push(key);
+        }
+        assert!(woken.contains(&key("waiting")) && !woken.contains(&key("content")));
+    }
+}

@@ -45,14 +45,19 @@ impl Txn {
 
     /// The commit holds only if this record is as it was read.
     pub fn guard<R: Record>(&mut self, read: &Stored<R>) {
-        self.commit.guards.push(Guard::Unchanged { key: read.key(), revision: read.stored_at });
+        self.commit.guards.push(Guard::Unchanged {
+            key: read.key(),
+            revision: read.stored_at,
+        });
     }
 
     /// The commit holds only if no record of this kind under `name` (a part of a key that ends
     /// with `/`, or nothing) was written after `revision`.
     pub fn guard_none_newer<R: Record>(&mut self, name: &str, revision: Revision) {
         let prefix = format!("{}{name}", table::prefix::<R>());
-        self.commit.guards.push(Guard::NoneNewer { prefix, revision });
+        self.commit
+            .guards
+            .push(Guard::NoneNewer { prefix, revision });
     }
 
     /// Writes a record that must not exist.
@@ -75,7 +80,10 @@ impl Txn {
 
     fn put<R: Record>(&mut self, record: &R) {
         let value = table::encode(record).expect("nouns have string keys and finite numbers");
-        self.commit.writes.push(Write::Put { key: record.key(), value });
+        self.commit.writes.push(Write::Put {
+            key: record.key(),
+            value,
+        });
     }
 
     /// Whether there is nothing to write.
@@ -115,7 +123,11 @@ impl Db {
             applied: watch::Sender::new(Progress::At(revision)),
             changes: broadcast::Sender::new(CHANGE_BACKLOG),
         });
-        tokio::spawn(Self::follow(Arc::downgrade(&db), Arc::clone(&db.store), revision));
+        tokio::spawn(Self::follow(
+            Arc::downgrade(&db),
+            Arc::clone(&db.store),
+            revision,
+        ));
         Ok(db)
     }
 
@@ -139,8 +151,7 @@ impl Db {
                     Some(Ok(batch)) => {
                         revision = batch.revision;
                         let changes = {
-                            let mut view =
-                                db.view.write().unwrap_or_else(PoisonError::into_inner);
+                            let mut view = db.view.write().unwrap_or_else(PoisonError::into_inner);
                             let apply = |event| view.apply(event, batch.revision);
                             batch.events.iter().filter_map(apply).collect::<Vec<_>>()
                         };
@@ -276,12 +287,130 @@ impl Db {
 /// Every change a view could announce.
 fn everything(view: &View) -> Vec<Change> {
     let clusters = view.clusters.keys().cloned().map(Change::Cluster);
-    let instances =
-        view.instances.keys().map(|(cluster, id)| Change::Instance(cluster.clone(), *id));
+    let instances = view
+        .instances
+        .keys()
+        .map(|(cluster, id)| Change::Instance(cluster.clone(), *id));
     let services = view
         .services
         .keys()
         .map(|(cluster, name)| Change::Service(cluster.clone(), name.clone()));
     let tasks = view.tasks.values().map(|task| task_change(task));
-    clusters.chain(instances).chain(services).chain(tasks).collect()
+    clusters
+        .chain(instances)
+        .chain(services)
+        .chain(tasks)
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use bytes::Bytes;
+    use longshore_model::ClusterName;
+    use longshore_model::cluster::{Cluster, ClusterStatus};
+    use longshore_model::recorded::Recorded;
+    use longshore_model::tag::Tags;
+    use longshore_model::time::Timestamp;
+
+    use super::*;
+    use crate::key::Key;
+    use crate::memory::Memory;
+    use crate::watch::HistoryLimit;
+
+    fn cluster(created: i64) -> Cluster {
+        Cluster {
+            name: ClusterName::default_cluster(),
+            status: ClusterStatus::Active,
+            created_at: Timestamp::from_millis(created),
+            tags: Tags::new(),
+            recorded: Recorded::default(),
+        }
+    }
+
+    async fn count_up(db: &Db) {
+        let counted = db.transact(|view| {
+            let mut txn = Txn::new();
+            match view.clusters.get(&ClusterName::default_cluster()) {
+                Some(read) => txn.replace(read, &cluster(read.created_at.millis() + 1)),
+                None => txn.create(&cluster(1)),
+            }
+            Ok::<_, ()>((txn, ()))
+        });
+        counted.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_commit_is_in_the_view_when_it_returns_and_announced() {
+        let db = Db::open(Arc::new(Memory::default())).await.unwrap();
+        let mut changes = db.subscribe();
+        count_up(&db).await;
+        assert_eq!(db.view().clusters.len(), 1);
+        let announced = changes.recv().await.unwrap();
+        assert_eq!(
+            *announced,
+            [Change::Cluster(ClusterName::default_cluster())]
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn nothing_is_lost_when_many_change_one_record() {
+        let db = Db::open(Arc::new(Memory::default())).await.unwrap();
+        let writers = (0..8).map(|_| {
+            let db = Arc::clone(&db);
+            tokio::spawn(async move {
+                for _ in 0..25 {
+                    count_up(&db).await;
+                }
+            })
+        });
+        for writer in writers.collect::<Vec<_>>() {
+            writer.await.unwrap();
+        }
+        let view = db.view();
+        let stored = view.clusters.values().next().unwrap();
+        assert_eq!(stored.created_at.millis(), 200);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_does_not_decode_is_set_aside_and_harms_nothing() {
+        let store: Arc<dyn Store> = Arc::new(Memory::default());
+        let bad = Key::new("cluster/bad").unwrap();
+        let put = Write::Put {
+            key: bad.clone(),
+            value: Bytes::from_static(b"\x01????{}"),
+        };
+        store
+            .commit(Commit {
+                guards: vec![],
+                writes: vec![put],
+            })
+            .await
+            .unwrap();
+        let db = Db::open(Arc::clone(&store)).await.unwrap();
+        assert!(db.view().quarantined[&bad].contains("checksum"));
+        count_up(&db).await;
+        assert_eq!(db.view().clusters.len(), 1);
+        let mut txn = Txn::new();
+        txn.commit.writes.push(Write::Delete { key: bad });
+        db.commit(txn).await.unwrap();
+        assert!(db.view().quarantined.is_empty());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_gap_in_the_watch_is_bridged_by_a_list() {
+        let limit = HistoryLimit {
+            commits: 1,
+            ..HistoryLimit::default()
+        };
+        let db = Db::open(Arc::new(Memory::new(limit))).await.unwrap();
+        for _ in 0..200 {
+            count_up(&db).await;
+        }
+        let view = db.view();
+        assert_eq!(
+            view.clusters.values().next().unwrap().created_at.millis(),
+            200
+        );
+    }
 }

@@ -28,14 +28,20 @@ pub struct Stored<R> {
 
 impl<R> Clone for Stored<R> {
     fn clone(&self) -> Self {
-        Self { stored_at: self.stored_at, record: Arc::clone(&self.record) }
+        Self {
+            stored_at: self.stored_at,
+            record: Arc::clone(&self.record),
+        }
     }
 }
 
 impl<R> Stored<R> {
     /// Pairs a record with its revision.
     pub fn new(stored_at: Revision, record: R) -> Self {
-        Self { stored_at, record: Arc::new(record) }
+        Self {
+            stored_at,
+            record: Arc::new(record),
+        }
     }
 }
 
@@ -92,7 +98,12 @@ impl View {
     /// The view of a whole snapshot.
     pub fn from_snapshot(snapshot: Snapshot) -> Self {
         let mut view = Self::default();
-        for Entry { key, value, revision } in snapshot.entries {
+        for Entry {
+            key,
+            value,
+            revision,
+        } in snapshot.entries
+        {
             view.put(&key, &value, revision);
         }
         view.revision = snapshot.revision;
@@ -143,13 +154,15 @@ impl View {
             Instance::TABLE => {
                 let instance = read::<Instance>(value, revision)?;
                 let change = Change::Instance(instance.cluster.clone(), instance.id);
-                self.instances.insert((instance.cluster.clone(), instance.id), instance);
+                self.instances
+                    .insert((instance.cluster.clone(), instance.id), instance);
                 Some(change)
             }
             Service::TABLE => {
                 let service = read::<Service>(value, revision)?;
                 let change = Change::Service(service.cluster.clone(), service.name.clone());
-                self.services.insert((service.cluster.clone(), service.name.clone()), service);
+                self.services
+                    .insert((service.cluster.clone(), service.name.clone()), service);
                 Some(change)
             }
             Task::TABLE => {
@@ -208,13 +221,16 @@ impl View {
             }
             Task::TABLE => {
                 let (cluster, id) = pair()?;
-                let task = self.tasks.remove(&(cluster.parse().ok()?, id.parse().ok()?))?;
+                let task = self
+                    .tasks
+                    .remove(&(cluster.parse().ok()?, id.parse().ok()?))?;
                 self.unindex_task(&task);
                 Some(task_change(&task))
             }
             TaskDefinition::TABLE => {
                 let (family, revision) = pair()?;
-                self.task_definitions.remove(&(family.parse().ok()?, revision.parse().ok()?));
+                self.task_definitions
+                    .remove(&(family.parse().ok()?, revision.parse().ok()?));
                 None
             }
             FamilyCounter::TABLE => {
@@ -237,10 +253,16 @@ impl View {
     fn index_task(&mut self, task: &Task) {
         if let Some(service) = &task.service {
             let name = (task.cluster.clone(), service.name.clone());
-            self.tasks_by_service.entry(name).or_default().insert(task.id);
+            self.tasks_by_service
+                .entry(name)
+                .or_default()
+                .insert(task.id);
         }
         let instance = (task.cluster.clone(), task.instance);
-        self.tasks_by_instance.entry(instance).or_default().insert(task.id);
+        self.tasks_by_instance
+            .entry(instance)
+            .or_default()
+            .insert(task.id);
     }
 
     fn unindex_task(&mut self, task: &Task) {
@@ -256,7 +278,11 @@ impl View {
             let name = (task.cluster.clone(), service.name.clone());
             remove(&mut self.tasks_by_service, name, task.id);
         }
-        remove(&mut self.tasks_by_instance, (task.cluster.clone(), task.instance), task.id);
+        remove(
+            &mut self.tasks_by_instance,
+            (task.cluster.clone(), task.instance),
+            task.id,
+        );
     }
 
     /// The tasks of a service, STOPPED ones included.
@@ -265,7 +291,9 @@ impl View {
         cluster: &ClusterName,
         service: &ServiceName,
     ) -> impl Iterator<Item = &'a Stored<Task>> + use<'a> {
-        let ids = self.tasks_by_service.get(&(cluster.clone(), service.clone()));
+        let ids = self
+            .tasks_by_service
+            .get(&(cluster.clone(), service.clone()));
         self.by_ids(cluster.clone(), ids)
     }
 
@@ -284,7 +312,9 @@ impl View {
         cluster: ClusterName,
         ids: Option<&'a BTreeSet<TaskId>>,
     ) -> impl Iterator<Item = &'a Stored<Task>> + use<'a> {
-        ids.into_iter().flatten().filter_map(move |id| self.tasks.get(&(cluster.clone(), *id)))
+        ids.into_iter()
+            .flatten()
+            .filter_map(move |id| self.tasks.get(&(cluster.clone(), *id)))
     }
 
     /// The tasks of a cluster, STOPPED ones included.
@@ -300,7 +330,9 @@ impl View {
     ) -> impl Iterator<Item = &Stored<Instance>> {
         let first = (cluster.clone(), InstanceId::new(0));
         let last = (cluster.clone(), InstanceId::new(u128::MAX));
-        self.instances.range(first..=last).map(|(_, instance)| instance)
+        self.instances
+            .range(first..=last)
+            .map(|(_, instance)| instance)
     }
 
     /// The services of a cluster, INACTIVE ones included.
@@ -323,7 +355,10 @@ impl View {
             udp_ports: instance.registered.udp_ports.clone(),
             ..Resources::default()
         };
-        for task in self.instance_tasks(&instance.cluster, instance.id).filter(|t| t.is_live()) {
+        for task in self
+            .instance_tasks(&instance.cluster, instance.id)
+            .filter(|t| t.is_live())
+        {
             taken.add(&task.demand);
         }
         taken

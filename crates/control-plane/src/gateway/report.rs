@@ -31,7 +31,10 @@ pub fn apply(
         task.apply_report(report, now);
     }
     let mut txn = Txn::new();
-    for (read, task) in changed.into_values().filter(|(read, task)| Task::ne(read, task)) {
+    for (read, task) in changed
+        .into_values()
+        .filter(|(read, task)| Task::ne(read, task))
+    {
         txn.replace(read, &task);
     }
     txn

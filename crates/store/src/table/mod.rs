@@ -23,7 +23,7 @@ pub use client_token::ClientToken;
 pub use family::FamilyCounter;
 pub use join_token::JoinToken;
 
-/// The format this build writes and the newest it reads.
+/// The format this build writes and reads.
 pub const RECORD_FORMAT: u8 = 1;
 
 const HEADER_BYTES: usize = 5;
@@ -58,11 +58,13 @@ pub enum DecodeError {
     /// Shorter than its header.
     #[error("the record is {0} bytes long, less than its header of 5")]
     Truncated(usize),
-    /// Written by a newer Longshore.
-    #[error("the record has format {0}; this build reads up to {RECORD_FORMAT}: upgrade this binary")]
-    Newer(u8),
+    /// Written by another Longshore.
+    #[error("the record has format {0}; this build reads {RECORD_FORMAT}: use the version that wrote it")]
+    Format(u8),
     /// The body is not what was written.
-    #[error("the checksum is {found:08x}, expected {expected:08x}: the record is damaged; restore it from a backup")]
+    #[error(
+        "the checksum is {found:08x}, expected {expected:08x}: the record is damaged; restore it from a backup"
+    )]
     Checksum {
         /// Of the body as read.
         found: u32,
@@ -95,12 +97,63 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, DecodeError> {
     let Some((&[format, a, b, c, d], body)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
         return Err(DecodeError::Truncated(bytes.len()));
     };
-    if format > RECORD_FORMAT {
-        return Err(DecodeError::Newer(format));
+    if format != RECORD_FORMAT {
+        return Err(DecodeError::Format(format));
     }
     let (expected, found) = (u32::from_be_bytes([a, b, c, d]), crc32c::crc32c(body));
     if expected != found {
         return Err(DecodeError::Checksum { found, expected });
     }
     serde_json::from_slice(body).map_err(DecodeError::Body)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn counter() -> FamilyCounter {
+        FamilyCounter {
+            family: "web".parse().unwrap(),
+            newest: 7,
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_decodes() {
+        let bytes = encode(&counter()).unwrap();
+        assert_eq!(decode::<FamilyCounter>(&bytes).unwrap(), counter());
+        assert_eq!(counter().key().as_str(), "family/web");
+    }
+
+    #[test]
+    fn any_flipped_bit_is_noticed() {
+        let bytes = encode(&counter()).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode::<FamilyCounter>(&damaged).is_err(), "bit {bit}");
+        }
+        for length in 0..bytes.len() {
+            assert!(
+                decode::<FamilyCounter>(&bytes[..length]).is_err(),
+                "{length} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn the_longest_names_fit_in_a_key() {
+        let name = "n".repeat(longshore_model::name::MAX_NAME_LENGTH);
+        let cluster = name.parse().unwrap();
+        let token = "t".repeat(64);
+        assert!(ClientToken::record_name("CreateService", &cluster, &token).len() < 1000);
+        let longest = format!("{name}/{name}");
+        assert_eq!(
+            key::<longshore_model::service::Service>(&longest)
+                .as_str()
+                .len(),
+            8 + longest.len()
+        );
+    }
 }
