@@ -22,8 +22,8 @@ pub struct Service {
     pub cluster: ClusterName,
     /// Writer: the API.
     pub name: ServiceName,
-    /// ACTIVE to DRAINING by the API (DeleteService), DRAINING to INACTIVE by the service
-    /// controller.
+    /// Writers: the API, from ACTIVE to DRAINING (DeleteService); the service controller, from
+    /// DRAINING to INACTIVE.
     pub status: ServiceStatus,
     /// Tasks wanted. Writer: the API.
     pub desired_count: u32,
@@ -31,8 +31,8 @@ pub struct Service {
     pub deployment_configuration: DeploymentConfiguration,
     /// `EC2` or `EXTERNAL`. Writer: the API.
     pub launch_type: String,
-    /// The primary first. The API puts a new primary in front and demotes the old one; the service
-    /// controller writes what became of each and takes away those that have no tasks left.
+    /// The primary first. Writers: the API puts a new primary in front; the service controller
+    /// writes what became of each and takes away those that have no tasks left.
     pub deployments: Vec<Deployment>,
     /// Newest first, at most [`MAX_EVENTS`]. Writer: the service controller.
     pub events: VecDeque<ServiceEvent>,

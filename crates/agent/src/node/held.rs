@@ -1,0 +1,387 @@
+//! One task that this node holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_model::Timestamp;
+use longshore_model::assignment::Assignment;
+use longshore_model::report::TaskReport;
+use longshore_model::task::{ContainerStatus, TaskStatus};
+use longshore_model::task_definition::NetworkMode;
+use longshore_supervisor::{Observed, ObservedContainer, Operation, Phase, Sighting, report};
+
+use super::{Effect, Outcome, Record};
+use crate::runtime::{Change, Listed, Look, Notice, RuntimeError, Standing};
+
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) assignment: Arc<Assignment>,
+    pub(super) observed: Observed,
+    /// The control plane no longer lists it.
+    pub(super) removed: bool,
+    /// The journal write that must be durable before the task is acted on.
+    pub(super) gate: Option<u64>,
+    pub(super) wake: Option<Timestamp>,
+    pub(super) release: Release,
+    /// Containers to be looked at once their operation ends.
+    recheck: Vec<bool>,
+    /// As it was last written.
+    saved: Option<Observed>,
+    /// As it was last sent, and in which message.
+    sent: Option<(u64, TaskReport)>,
+    /// Whether what was last sent is committed.
+    acknowledged: bool,
+}
+
+/// Whether what the task had besides containers was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Release {
+    NotYet,
+    /// Not to be tried before this time.
+    After(Timestamp),
+    InFlight,
+    Done,
+}
+
+impl Held {
+    pub(super) fn new(assignment: Assignment) -> Self {
+        let observed = Observed::new(assignment.containers.len());
+        Self::with(assignment, observed, None)
+    }
+
+    pub(super) fn restored(record: Record) -> Self {
+        let mut observed = record.observed;
+        // A record of another shape cannot be written, but is no reason to fall over.
+        let containers = record.assignment.containers.len();
+        observed.containers.resize_with(containers, Default::default);
+        let saved = Some(observed.clone());
+        Self::with(record.assignment, observed, saved)
+    }
+
+    fn with(assignment: Assignment, observed: Observed, saved: Option<Observed>) -> Self {
+        Self {
+            recheck: vec![false; assignment.containers.len()],
+            assignment: Arc::new(assignment),
+            observed,
+            removed: false,
+            gate: None,
+            wake: None,
+            release: Release::NotYet,
+            saved,
+            sent: None,
+            acknowledged: false,
+        }
+    }
+
+    pub(super) fn report(&self) -> TaskReport {
+        report(&self.assignment, &self.observed)
+    }
+
+    /// Whether it is stopped and the control plane knows.
+    pub(super) fn is_settled(&self) -> bool {
+        self.observed.is_stopped() && self.acknowledged
+    }
+
+    /// Whether it is stopped with containers kept for their logs.
+    pub(super) fn is_kept(&self) -> bool {
+        self.observed.is_stopped() && !self.observed.discard
+    }
+
+    pub(super) fn wake_by(&mut self, at: Option<Timestamp>) {
+        self.wake = [self.wake, at].into_iter().flatten().min();
+    }
+
+    /// Begins an operation.
+    pub(super) fn begin(
+        &mut self,
+        container: usize,
+        operation: Operation,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(observed) = self.observed.containers.get_mut(container) else {
+            return;
+        };
+        observed.begin(operation, now);
+        if operation == Operation::Pull {
+            self.observed.pull_started_at.get_or_insert(now);
+        }
+        effects.push(Effect::Operate {
+            task: Arc::clone(&self.assignment),
+            container,
+            operation,
+        });
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.assignment.containers.iter().position(|c| c.name == name)
+    }
+
+    /// Looks at a container where a listing shows something else than what is known.
+    pub(super) fn compare(&mut self, listed: &Listed, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(place) = self.place(&listed.container) else {
+            return;
+        };
+        let Some(container) = self.observed.containers.get(place) else {
+            return;
+        };
+        let as_known = match (&container.phase, listed.standing) {
+            (Phase::Created, Standing::Created) => true,
+            (Phase::Running, Standing::Running) => !self.lacks_bindings(place),
+            (Phase::Exited(_) | Phase::Gone, Standing::Exited) => !container.revived,
+            (Phase::Exited(_) | Phase::Gone, Standing::Running) => container.revived,
+            _ => false,
+        };
+        if container.in_flight.is_none() && !as_known {
+            self.begin(place, Operation::Inspect, now, effects);
+        }
+    }
+
+    fn lacks_bindings(&self, place: usize) -> bool {
+        let definition = self.assignment.containers.get(place);
+        let mapped = definition.is_some_and(|c| !c.port_mappings.is_empty());
+        let container = self.observed.containers.get(place);
+        mapped
+            && self.assignment.network_mode == NetworkMode::Bridge
+            && container.is_some_and(|c| c.network_bindings.is_empty())
+    }
+
+    /// Looks at containers that should be in a listing and are not.
+    pub(super) fn miss(
+        &mut self,
+        is_listed: impl Fn(&str) -> bool,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let assignment = Arc::clone(&self.assignment);
+        for (place, definition) in assignment.containers.iter().enumerate() {
+            let container = self.observed.containers.get(place);
+            let expected = container.is_some_and(|c| c.exists() && c.in_flight.is_none());
+            if expected && !is_listed(&definition.name) {
+                self.begin(place, Operation::Inspect, now, effects);
+            }
+        }
+    }
+
+    /// Looks at a container that something happened to, unless that was our own doing.
+    pub(super) fn notice(&mut self, notice: &Notice, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(place) = self.place(&notice.container) else {
+            return;
+        };
+        let Some(container) = self.observed.containers.get(place) else {
+            return;
+        };
+        let news = match (notice.change, container.in_flight) {
+            (Change::Died, Some(Operation::Stop { .. }))
+            | (Change::Removed, Some(Operation::Remove))
+            | (Change::Started, Some(Operation::Start | Operation::Create)) => false,
+            (_, Some(_)) => true,
+            (Change::Died, None) => container.is_up() || container.start_request.is_some(),
+            (Change::Removed, None) => container.exists(),
+            (Change::Started, None) => !container.is_up(),
+        };
+        if news && container.in_flight.is_some() {
+            if let Some(recheck) = self.recheck.get_mut(place) {
+                *recheck = true;
+            }
+        } else if news {
+            self.begin(place, Operation::Inspect, now, effects);
+        }
+    }
+
+    /// Takes in how an operation ended.
+    pub(super) fn done(
+        &mut self,
+        place: usize,
+        operation: Operation,
+        outcome: Result<Outcome, RuntimeError>,
+        now: Timestamp,
+        retry_at: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        if operation == Operation::Pull {
+            self.observed.pull_stopped_at = Some(now);
+        }
+        let Some(container) = self.observed.containers.get_mut(place) else {
+            return;
+        };
+        if container.in_flight != Some(operation) {
+            tracing::error!(task = %self.assignment.task, ?operation, "an operation ended that was not begun");
+            return;
+        }
+        let mut look_again = std::mem::take(&mut self.recheck[place]);
+        match outcome {
+            Ok(outcome) => {
+                container.end();
+                take_outcome(container, operation, outcome, retry_at);
+            }
+            Err(RuntimeError::Refused(failure)) => {
+                container.end();
+                match operation {
+                    Operation::Pull | Operation::Create | Operation::Start => {
+                        container.fail(failure);
+                    }
+                    Operation::Stop { .. } | Operation::Remove | Operation::Inspect => {
+                        tracing::warn!(task = %self.assignment.task, ?operation, error = failure.detail, "Docker refused; trying again");
+                        container.retry_at = Some(retry_at);
+                    }
+                }
+            }
+            Err(RuntimeError::Uncertain(detail)) if operation == Operation::Start => {
+                tracing::warn!(task = %self.assignment.task, detail, "it is not known whether a container started");
+                container.end();
+                look_again = true;
+            }
+            Err(RuntimeError::Unavailable(detail) | RuntimeError::Uncertain(detail)) => {
+                tracing::warn!(task = %self.assignment.task, ?operation, detail, "Docker did not answer; trying again");
+                container.put_off(&detail, now, retry_at);
+                // The listing that follows Docker's return looks again.
+                look_again = false;
+            }
+        }
+        if look_again {
+            self.begin(place, Operation::Inspect, now, effects);
+        }
+    }
+
+    pub(super) fn released(&mut self, outcome: Result<(), RuntimeError>, retry_at: Timestamp) {
+        self.release = match outcome {
+            Ok(()) => Release::Done,
+            Err(error) => {
+                tracing::warn!(task = %self.assignment.task, %error, "cannot clean up; trying again");
+                Release::After(retry_at)
+            }
+        };
+    }
+
+    /// Decides how long the containers of this stopped task are kept.
+    pub(super) fn keep_or_discard(&mut self, keep: Duration, now: Timestamp) {
+        let until = self.observed.stopped_at.unwrap_or(now).after(keep);
+        let exists = self.observed.containers.iter().any(ObservedContainer::exists);
+        if !exists || until <= now {
+            self.observed.discard = true;
+        } else if !self.observed.discard {
+            self.wake_by(Some(until));
+        }
+    }
+
+    /// Gives back what is left once the containers are gone.
+    pub(super) fn release_if_removed(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let over = self.observed.is_stopped() && self.observed.discard;
+        if !(over && self.observed.is_removed()) {
+            return;
+        }
+        match self.release {
+            Release::After(at) if at > now => self.wake_by(Some(at)),
+            Release::NotYet | Release::After(_) => {
+                if self.assignment.cpu.is_none() && self.assignment.memory.is_none() {
+                    self.release = Release::Done;
+                    return;
+                }
+                self.release = Release::InFlight;
+                effects.push(Effect::Release {
+                    task: self.assignment.task,
+                });
+            }
+            Release::InFlight | Release::Done => {}
+        }
+    }
+
+    /// The record to write now.
+    pub(super) fn save(&mut self) -> Record {
+        self.saved = Some(lasting(&self.observed));
+        Record {
+            assignment: (*self.assignment).clone(),
+            observed: self.observed.clone(),
+        }
+    }
+
+    pub(super) fn changed_since_saved(&self) -> bool {
+        self.saved.as_ref() != Some(&lasting(&self.observed))
+    }
+
+    /// The report to send now.
+    pub(super) fn send(&mut self, sequence: u64) -> TaskReport {
+        let report = self.report();
+        self.acknowledged = false;
+        self.sent = Some((sequence, report.clone()));
+        report
+    }
+
+    pub(super) fn acknowledge(&mut self, sequence: u64) {
+        if self.sent.as_ref().is_some_and(|(sent, _)| *sent <= sequence) {
+            self.acknowledged = true;
+        }
+    }
+
+    /// Whether there is something to report, and if so whether it should go at once: a start, a
+    /// stop or a failure, not mere progress.
+    pub(super) fn changed_since_reported(&self) -> Option<bool> {
+        let report = self.report();
+        let Some((_, sent)) = &self.sent else {
+            return Some(report.last_status >= TaskStatus::Running);
+        };
+        if *sent == report {
+            return None;
+        }
+        let stopped = |report: &TaskReport| {
+            let containers = report.containers.iter();
+            containers
+                .filter(|c| c.last_status == ContainerStatus::Stopped)
+                .count()
+        };
+        Some(
+            report.last_status >= TaskStatus::Running && report.last_status != sent.last_status
+                || stopped(&report) != stopped(sent),
+        )
+    }
+}
+
+fn take_outcome(
+    container: &mut ObservedContainer,
+    operation: Operation,
+    outcome: Outcome,
+    retry_at: Timestamp,
+) {
+    match outcome {
+        Outcome::Pulled(digest) => {
+            container.image_present = true;
+            container.image_digest = digest;
+        }
+        Outcome::Removed => container.removed = true,
+        Outcome::Looked(look) => {
+            take_look(container, look);
+            if matches!(operation, Operation::Stop { .. }) {
+                // It was waited for, so a start that was under way is over.
+                container.start_request = None;
+                if container.is_up() {
+                    container.retry_at = Some(retry_at);
+                }
+            }
+        }
+    }
+}
+
+fn take_look(container: &mut ObservedContainer, look: Look) {
+    if look.sighting != Sighting::Missing {
+        container.runtime_id = look.runtime_id.or(container.runtime_id.take());
+        container.image_digest = look.image_digest.or(container.image_digest.take());
+    }
+    if let Some(bindings) = look.network_bindings {
+        container.network_bindings = bindings;
+    }
+    container.see(look.sighting);
+}
+
+/// What of an observation goes into the journal.
+fn lasting(observed: &Observed) -> Observed {
+    let mut lasting = observed.clone();
+    for container in &mut lasting.containers {
+        container.revived = false;
+        container.in_flight = None;
+        container.start_request = None;
+        container.retry_at = None;
+        container.unavailable_since = None;
+    }
+    lasting
+}

@@ -1,0 +1,184 @@
+//! The doors: how a request comes in.
+//!
+//! People share one listener. A request is told apart by its head alone:
+//!
+//! | request | goes to |
+//! |---|---|
+//! | `POST /` with `X-Amz-Target` | [`aws_json`], signed with SigV4 |
+//! | `Content-Type: application/grpc…` on HTTP/2 | [`grpc`], with a bearer token |
+//! | `GET /healthz` | answered here, to anyone |
+//! | anything else | 404 |
+//!
+//! Both doors check who calls before they read a body or say whether an operation exists.
+
+pub mod aws_json;
+pub mod grpc;
+pub mod serve;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http_body_util::Full;
+use tokio::sync::Semaphore;
+use tonic::body::Body;
+use tonic::service::Routes;
+
+use crate::auth::{AccessKeys, Verified};
+use crate::context::Ecs;
+use crate::error::ApiError;
+use crate::table::{Answer, Entry, Wire};
+
+/// Largest request body, in bytes, on both wires. Far above the 64 KiB that ECS allows a task
+/// definition, and small enough to be held in memory.
+pub const MAX_BODY_LENGTH: usize = 1024 * 1024;
+/// Operations that run at once; more are answered with ThrottlingException, which SDKs retry.
+const MAX_OPERATIONS: usize = 512;
+/// Bodies over [`aws_json::SMALL_BODY_LENGTH`] that are read at once. They are read before the
+/// signature can be checked, so this bounds what a stranger can make us hold.
+const MAX_LARGE_BODIES: usize = 32;
+/// Names the recorded members that a request set, on both wires.
+const RECORDED_HEADER: &str = "x-longshore-recorded";
+/// Names the request in our log, on both wires.
+const REQUEST_ID_HEADER: &str = "x-amzn-requestid";
+
+/// Everything that one listener serves. Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    shared: Arc<Shared>,
+    routes: Routes,
+}
+
+struct Shared {
+    ecs: Arc<Ecs>,
+    keys: Arc<AccessKeys>,
+    operations: Arc<Semaphore>,
+    large_bodies: Arc<Semaphore>,
+}
+
+/// Puts the doors together. The gate tells time by the clock of `ecs` and takes only signatures
+/// for its region.
+///
+/// `extra` are further gRPC services of ours. They stand behind the same gate: a call that reaches
+/// one carries a [`crate::auth::Caller`] in its request extensions. gRPC health and server
+/// reflection are added here, and need no token.
+///
+/// Errors: the descriptors that reflection serves do not decode, which is a broken build.
+pub fn router(
+    ecs: Arc<Ecs>,
+    keys: Arc<AccessKeys>,
+    extra: Routes,
+) -> Result<Door, tonic_reflection::server::Error> {
+    Ok(Door {
+        shared: Arc::new(Shared {
+            ecs,
+            keys,
+            operations: Arc::new(Semaphore::new(MAX_OPERATIONS)),
+            large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
+        }),
+        routes: grpc::with_open_services(extra)?,
+    })
+}
+
+impl Door {
+    /// Answers one request.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let request = request.map(Body::new);
+        if grpc::is_grpc(request.headers()) {
+            return if request.version() == Version::HTTP_2 {
+                grpc::handle(self, request).await
+            } else {
+                // Trailers carry the status of a call, and HTTP/1.1 clients do not read them.
+                json(
+                    StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+                    r#"{"message":"gRPC needs HTTP/2."}"#,
+                )
+            };
+        }
+        let target = request.headers().contains_key(aws_json::TARGET);
+        match (request.method(), request.uri().path()) {
+            (&Method::POST, "/") if target => aws_json::handle(&self.shared, request).await,
+            (&Method::GET, "/healthz") => json(StatusCode::OK, r#"{"status":"ok"}"#),
+            _ => json(
+                StatusCode::NOT_FOUND,
+                r#"{"message":"Nothing is served here. Send AWS JSON as POST / with X-Amz-Target, or gRPC."}"#,
+            ),
+        }
+    }
+}
+
+impl Shared {
+    /// A fresh request id, in the form of a UUID.
+    fn request_id(&self) -> String {
+        let hex = format!("{:032x}", (self.ecs.entropy)());
+        let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
+        [
+            part(0..8),
+            part(8..12),
+            part(12..16),
+            part(16..20),
+            part(20..32),
+        ]
+        .join("-")
+    }
+
+    /// Runs an operation as a task of its own, so that it ends also when the caller hangs up, and
+    /// so that a panic in it is one failed call.
+    async fn run(
+        &self,
+        entry: Entry,
+        wire: Wire,
+        verified: Verified,
+        body: Bytes,
+    ) -> Result<Answer, ApiError> {
+        let place = Arc::clone(&self.operations)
+            .try_acquire_owned()
+            .map_err(|_| ApiError::throttled())?;
+        let ecs = Arc::clone(&self.ecs);
+        let task = tokio::spawn(async move {
+            let _place = place;
+            entry.call(wire, ecs, verified, body).await
+        });
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(operation = entry.name, %error, "operation did not end");
+            Err(ApiError::internal())
+        })
+    }
+}
+
+/// Writes what became of a request to the log: who, what, how it ended, but no content.
+fn log(operation: &str, access_key_id: &str, request_id: &str, error: Option<&ApiError>) {
+    let outcome = error.map_or("ok", |error| error.kind.name());
+    if error.is_some_and(|error| error.kind.http_status() >= 500) {
+        tracing::error!(operation, access_key_id, request_id, outcome, "request");
+    } else {
+        tracing::info!(operation, access_key_id, request_id, outcome, "request");
+    }
+}
+
+fn json(status: StatusCode, body: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::new(Full::new(Bytes::from_static(body.as_bytes()))));
+    *response.status_mut() = status;
+    set(
+        response.headers_mut(),
+        CONTENT_TYPE.as_str(),
+        "application/json",
+    );
+    response
+}
+
+/// Sets a header to printable ASCII; leaves it out if the value is something else.
+fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

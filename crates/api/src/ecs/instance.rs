@@ -1,0 +1,341 @@
+//! Container instances: ListContainerInstances, DescribeContainerInstances,
+//! UpdateContainerInstancesState, DeregisterContainerInstance.
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use longshore_model::instance::{Instance, InstanceStatus, Resources};
+use longshore_model::task::{StopCode, Task};
+use longshore_model::{ClusterName, InstanceId, Port, Realm, Timestamp};
+use longshore_proto::ecs;
+use longshore_store::{Stored, Txn, View};
+
+use super::wire::{self, TaskCounts, creation_key, failure, missing, number, show_tags_if};
+use super::{batch, identifier, includes_tags, required, word};
+use crate::auth::Caller;
+use crate::context::Ecs;
+use crate::error::ApiError;
+use crate::operation::Operation;
+use crate::page::{MAX_RESULTS, PageRequest};
+
+/// Instances one DescribeContainerInstances may name.
+const MAX_DESCRIBED: usize = 100;
+/// Instances one UpdateContainerInstancesState may name.
+const MAX_UPDATED: usize = 10;
+/// Tasks given up in one commit, so that it stays within the limits of the store.
+const MAX_GIVEN_UP: usize = 256;
+/// Why a task stopped that was on an instance deregistered by force.
+const DEREGISTERED: &str = "Container instance deregistration forced by user";
+
+/// An instance on the wire; what is left on it is computed from the view.
+fn show(realm: &Realm, view: &View, instance: &Instance, tags: bool) -> ecs::ContainerInstance {
+    let taken = view.taken(instance);
+    let registered = &instance.registered;
+    let remaining = Resources {
+        cpu: registered.cpu.less(taken.cpu),
+        memory: registered.memory.less(taken.memory),
+        // Of ports, ECS lists in both places those that are taken.
+        tcp_ports: taken.tcp_ports,
+        udp_ports: taken.udp_ports,
+    };
+    let tasks = view
+        .instance_tasks(&instance.cluster, instance.id)
+        .map(|task| &**task);
+    let counts = TaskCounts::of(tasks);
+    let attributes = instance
+        .attributes
+        .iter()
+        .map(|(name, value)| ecs::Attribute {
+            name: Some(name.clone()),
+            value: value.clone(),
+            ..ecs::Attribute::default()
+        });
+    ecs::ContainerInstance {
+        container_instance_arn: Some(realm.instance(&instance.cluster, instance.id)),
+        version: Some(i64::try_from(instance.version).unwrap_or(i64::MAX)),
+        version_info: Some(ecs::VersionInfo {
+            agent_version: Some(instance.agent_version.clone()),
+            agent_hash: None,
+            docker_version: Some(format!("DockerVersion: {}", instance.docker_version)),
+        }),
+        remaining_resources: show_resources(&remaining),
+        registered_resources: show_resources(registered),
+        status: Some(instance.status.as_str().to_owned()),
+        status_reason: instance.status_reason.clone(),
+        agent_connected: Some(instance.connection.is_connected()),
+        running_tasks_count: Some(counts.running),
+        pending_tasks_count: Some(counts.pending),
+        attributes: attributes.collect(),
+        registered_at: Some(wire::time(instance.registered_at)),
+        tags: show_tags_if(tags, &instance.tags),
+        ..ecs::ContainerInstance::default()
+    }
+}
+
+fn show_resources(resources: &Resources) -> Vec<ecs::Resource> {
+    let amount = |name: &str, value: u32| ecs::Resource {
+        name: Some(name.to_owned()),
+        r#type: Some("INTEGER".to_owned()),
+        double_value: Some(0.0),
+        long_value: Some(0),
+        integer_value: Some(number(value)),
+        string_set_value: Vec::new(),
+    };
+    let ports = |name: &str, ports: &BTreeSet<Port>| ecs::Resource {
+        name: Some(name.to_owned()),
+        r#type: Some("STRINGSET".to_owned()),
+        double_value: Some(0.0),
+        long_value: Some(0),
+        integer_value: Some(0),
+        string_set_value: ports.iter().map(Port::to_string).collect(),
+    };
+    vec![
+        amount("CPU", resources.cpu.0),
+        amount("MEMORY", resources.memory.0),
+        ports("PORTS", &resources.tcp_ports),
+        ports("PORTS_UDP", &resources.udp_ports),
+    ]
+}
+
+/// The instances a request names, in its order.
+fn read_ids(
+    ecs: &Ecs,
+    cluster: &ClusterName,
+    given: &[String],
+    most: usize,
+) -> Result<Vec<InstanceId>, ApiError> {
+    batch("containerInstances", given, most)?;
+    given
+        .iter()
+        .map(|text| identifier::instance(&ecs.realm, cluster, text))
+        .collect()
+}
+
+/// Lists instances, oldest first; all but INACTIVE ones if no status is asked for.
+pub struct ListContainerInstances;
+
+impl Operation for ListContainerInstances {
+    const NAME: &'static str = "ListContainerInstances";
+    type Input = ecs::ListContainerInstancesRequest;
+    type Output = ecs::ListContainerInstancesResponse;
+
+    async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
+        let page = PageRequest::new(
+            Self::NAME,
+            input.next_token.as_deref(),
+            input.max_results,
+            MAX_RESULTS,
+            MAX_RESULTS,
+        )?;
+        let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
+        if input.filter.is_some() {
+            return Err(ApiError::invalid_parameter(
+                "filter is not supported yet. List all instances and filter on your side.",
+            ));
+        }
+        let status = input.status.as_deref();
+        if let Some(status) = status {
+            let known = [
+                "ACTIVE",
+                "DRAINING",
+                "INACTIVE",
+                "REGISTERING",
+                "DEREGISTERING",
+                "REGISTRATION_FAILED",
+            ];
+            word("status", status, &known)?;
+        }
+        let view = ecs.db.view();
+        identifier::active_cluster(&view, &cluster)?;
+        let mut found: Vec<(String, String)> = view
+            .cluster_instances(&cluster)
+            .filter(|instance| match status {
+                Some(status) => instance.status.as_str() == status,
+                None => instance.status != InstanceStatus::Inactive,
+            })
+            .map(|instance| {
+                let key = creation_key(instance.registered_at, instance.id);
+                (key, ecs.realm.instance(&cluster, instance.id))
+            })
+            .collect();
+        found.sort();
+        let page = page.cut(found, |(key, _)| key.clone());
+        Ok(ecs::ListContainerInstancesResponse {
+            container_instance_arns: page.items.into_iter().map(|(_, arn)| arn).collect(),
+            next_token: page.next_token,
+        })
+    }
+}
+
+/// Shows instances; INACTIVE ones for as long as they are remembered.
+pub struct DescribeContainerInstances;
+
+impl Operation for DescribeContainerInstances {
+    const NAME: &'static str = "DescribeContainerInstances";
+    type Input = ecs::DescribeContainerInstancesRequest;
+    type Output = ecs::DescribeContainerInstancesResponse;
+
+    async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
+        let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
+        let tags = includes_tags(&input.include, &["TAGS", "CONTAINER_INSTANCE_HEALTH"])?;
+        let health = input
+            .include
+            .iter()
+            .any(|value| value == "CONTAINER_INSTANCE_HEALTH");
+        let ids = read_ids(ecs, &cluster, &input.container_instances, MAX_DESCRIBED)?;
+        let view = ecs.db.view();
+        identifier::active_cluster(&view, &cluster)?;
+        let mut output = ecs::DescribeContainerInstancesResponse::default();
+        for id in ids {
+            match view.instances.get(&(cluster.clone(), id)) {
+                Some(instance) => {
+                    let mut shown = show(&ecs.realm, &view, instance, tags);
+                    // Nothing probes the runtime of an instance yet, so nothing can be said.
+                    shown.health_status = health.then(|| ecs::ContainerInstanceHealthStatus {
+                        overall_status: Some("INSUFFICIENT_DATA".to_owned()),
+                        ..ecs::ContainerInstanceHealthStatus::default()
+                    });
+                    output.container_instances.push(shown);
+                }
+                None => output
+                    .failures
+                    .push(missing(ecs.realm.instance(&cluster, id))),
+            }
+        }
+        Ok(output)
+    }
+}
+
+/// Drains instances, or takes them back into use.
+pub struct UpdateContainerInstancesState;
+
+impl Operation for UpdateContainerInstancesState {
+    const NAME: &'static str = "UpdateContainerInstancesState";
+    type Input = ecs::UpdateContainerInstancesStateRequest;
+    type Output = ecs::UpdateContainerInstancesStateResponse;
+
+    async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
+        let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
+        let status = required("status", input.status)?;
+        let status = match word("status", &status, &["ACTIVE", "DRAINING"])? {
+            "ACTIVE" => InstanceStatus::Active,
+            _ => InstanceStatus::Draining,
+        };
+        let ids = read_ids(ecs, &cluster, &input.container_instances, MAX_UPDATED)?;
+        // One named twice is changed once.
+        let ids: BTreeSet<InstanceId> = ids.into_iter().collect();
+        ecs.transact(|view| {
+            identifier::active_cluster(view, &cluster)?;
+            let mut txn = Txn::new();
+            let mut output = ecs::UpdateContainerInstancesStateResponse::default();
+            for id in &ids {
+                let arn = ecs.realm.instance(&cluster, *id);
+                let Some(instance) = view.instances.get(&(cluster.clone(), *id)) else {
+                    output.failures.push(missing(arn));
+                    continue;
+                };
+                if instance.status == InstanceStatus::Inactive {
+                    let detail = "It was deregistered; let the node join again.".to_owned();
+                    output.failures.push(failure(arn, "INACTIVE", Some(detail)));
+                    continue;
+                }
+                let updated = Instance {
+                    status,
+                    status_reason: None,
+                    ..Instance::clone(instance)
+                };
+                if updated != **instance {
+                    txn.replace(instance, &updated);
+                }
+                output
+                    .container_instances
+                    .push(show(&ecs.realm, view, &updated, true));
+            }
+            Ok((txn, output))
+        })
+        .await
+    }
+}
+
+/// Takes an instance out of its cluster for good. By force its tasks are given up.
+pub struct DeregisterContainerInstance;
+
+impl Operation for DeregisterContainerInstance {
+    const NAME: &'static str = "DeregisterContainerInstance";
+    type Input = ecs::DeregisterContainerInstanceRequest;
+    type Output = ecs::DeregisterContainerInstanceResponse;
+
+    async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
+        let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
+        let text = required("containerInstance", input.container_instance)?;
+        let id = identifier::instance(&ecs.realm, &cluster, &text)?;
+        let force = input.force.unwrap_or_default();
+        let now = ecs.ctx().now;
+        // The first commit takes the instance out of use, so no task comes to it after that; where
+        // it has more tasks than one commit holds, later ones give up the rest.
+        loop {
+            let (instance, left) = ecs
+                .transact(|view| deregister(ecs, view, &cluster, id, force, now))
+                .await?;
+            if left == 0 {
+                return Ok(ecs::DeregisterContainerInstanceResponse {
+                    container_instance: Some(instance),
+                });
+            }
+        }
+    }
+}
+
+/// One commit of a deregistration. Answers with how many tasks are still to be given up.
+fn deregister(
+    ecs: &Ecs,
+    view: &View,
+    cluster: &ClusterName,
+    id: InstanceId,
+    force: bool,
+    now: Timestamp,
+) -> Result<(Txn, (ecs::ContainerInstance, usize)), ApiError> {
+    identifier::active_cluster(view, cluster)?;
+    let instance = view.instances.get(&(cluster.clone(), id)).ok_or_else(|| {
+        ApiError::client(format!(
+            "Referenced container instance {id} not found. Cluster {cluster} has none with that id; see ListContainerInstances."
+        ))
+    })?;
+    let live: Vec<&Stored<Task>> = view
+        .instance_tasks(cluster, id)
+        .filter(|task| task.is_live())
+        .collect();
+    if !live.is_empty() && !force {
+        return Err(ApiError::invalid_parameter(format!(
+            "Found running tasks on the instance. {} of its tasks have not stopped: drain it with UpdateContainerInstancesState first, or deregister with force.",
+            live.len()
+        )));
+    }
+    let mut txn = Txn::new();
+    let inactive = Instance {
+        status: InstanceStatus::Inactive,
+        status_reason: None,
+        // As if placed on, so that a placement decided from the same view cannot stand.
+        version: instance.version + 1,
+        ..Instance::clone(instance)
+    };
+    if instance.status != InstanceStatus::Inactive {
+        txn.replace(instance, &inactive);
+    }
+    for task in live.iter().take(MAX_GIVEN_UP) {
+        let mut lost = Task::clone(task);
+        lost.lose(StopCode::TerminationNotice, DEREGISTERED, now);
+        txn.replace(task, &lost);
+    }
+    let mut shown = show(&ecs.realm, view, &inactive, true);
+    if force {
+        // The view still has the tasks that this commit gives up.
+        shown.running_tasks_count = Some(0);
+        shown.pending_tasks_count = Some(0);
+        shown.remaining_resources = show_resources(&instance.registered);
+    }
+    Ok((txn, (shown, live.len().saturating_sub(MAX_GIVEN_UP))))
+}

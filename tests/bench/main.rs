@@ -1,0 +1,93 @@
+//! `longshore-bench`: how long Longshore takes, beside Docker Swarm mode and the bare Docker API.
+//!
+//! All three run the same image with the same command, limits, network and log driver on the same
+//! Docker engine. The systems take turns within every round and the turn order rotates, because
+//! machines are noisy: what counts are ratios of medians, and the spread of the ratios per round.
+//!
+//! - `launch.rs`: the cases of the benchmark `launch` and the order they run in;
+//! - `measure.rs`: one measurement each, the same code for every orchestrator;
+//! - `system.rs`: what a measurement needs from an orchestrator; `swarm.rs`, `longshore.rs`;
+//! - `engine.rs`: the bare Docker API; `timeline.rs`: what its event stream says;
+//! - `cpu.rs`: processor time per process; `report.rs`: medians, ratios, goals, the table.
+
+mod cpu;
+mod engine;
+mod launch;
+mod longshore;
+mod measure;
+mod report;
+mod swarm;
+mod system;
+mod timeline;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+/// Measures Longshore beside Docker Swarm mode and the bare Docker API.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    /// Time to RUNNING for 1, 20, 60 and 100 tasks, to heal one task, and to update 10.
+    Launch(LaunchArguments),
+}
+
+/// How to run `launch`.
+#[derive(clap::Args)]
+pub(crate) struct LaunchArguments {
+    /// Also write every measurement to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Rounds of the small cases; the large ones run half as many, at least one.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// One round of every case but the largest: shows that it works, not how fast.
+    #[arg(long)]
+    quick: bool,
+    /// Only these cases (launch-1, launch-20, launch-60, launch-100, heal, update-200, update-100).
+    #[arg(long, value_name = "CASE", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Leave these systems out (bare, swarm, longshore).
+    #[arg(long, value_name = "SYSTEM", value_delimiter = ',')]
+    without: Vec<String>,
+    /// Where longshore, longshore-control-plane and longshore-agent are.
+    #[arg(long, value_name = "DIR")]
+    longshore_dir: Option<PathBuf>,
+    /// The image to run; it must be on the engine and have /bin/busybox.
+    #[arg(long, default_value = "longshore-bench:1")]
+    image: String,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = tokio::runtime::Runtime::new()
+        .context("cannot start the async runtime")
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                match arguments.benchmark {
+                    Benchmark::Launch(arguments) => launch::run(&arguments).await,
+                }
+            })
+        });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells whoever waits what happens; the figures themselves go to standard output.
+pub(crate) fn progress(line: &str) {
+    // Nobody to tell is no reason to stop measuring.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

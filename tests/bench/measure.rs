@@ -1,0 +1,166 @@
+//! One measurement each. The same code, with the same polling, watches every orchestrator.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::engine::{Engine, PATIENCE};
+use crate::system::{Release, SeenTask, Surge, System, TaskPhase};
+
+/// Between two looks at a few tasks.
+const POLL: Duration = Duration::from_millis(5);
+/// Between two looks at many. Answering about a hundred tasks costs the engine and the control
+/// plane milliseconds, so tighter polling would slow down what it measures.
+const POLL_MANY: Duration = Duration::from_millis(40);
+/// More tasks than this are many.
+const FEW: u32 = 10;
+
+/// A service launch.
+#[derive(Debug, Clone)]
+pub(crate) struct Launch {
+    /// When the call was made, nanoseconds since the epoch.
+    pub(crate) called_at: i128,
+    /// Until the API had answered.
+    pub(crate) acked: Duration,
+    /// Until the API showed all tasks RUNNING.
+    pub(crate) running: Duration,
+    /// The tasks as shown then.
+    pub(crate) tasks: Vec<SeenTask>,
+}
+
+/// A rolling update.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Update {
+    /// Until all tasks of the new release were RUNNING.
+    pub(crate) started: Duration,
+    /// Until, besides, all tasks of the old one had stopped.
+    pub(crate) done: Duration,
+    /// Until the API said that the update is complete.
+    pub(crate) reported: Duration,
+}
+
+/// How often everyone is asked about this many tasks.
+pub(crate) fn poll(count: u32) -> Duration {
+    if count > FEW { POLL_MANY } else { POLL }
+}
+
+/// Nanoseconds since the epoch, by the clock that the engine stamps its events with.
+pub(crate) fn now() -> Result<i128> {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock is before 1970")?;
+    Ok(i128::try_from(since.as_nanos())?)
+}
+
+/// From the create call until all tasks are RUNNING.
+pub(crate) async fn launch<S: System>(
+    system: &mut S,
+    service: &str,
+    count: u32,
+    surge: Surge,
+) -> Result<Launch> {
+    let called_at = now()?;
+    let begin = Instant::now();
+    system.create(service, count, surge).await?;
+    let acked = begin.elapsed();
+    loop {
+        let tasks = system.tasks(service).await?;
+        if running(&tasks).count() >= count as usize {
+            return Ok(Launch {
+                called_at,
+                acked,
+                running: begin.elapsed(),
+                tasks,
+            });
+        }
+        patient(system.name(), begin, &tasks)?;
+        tokio::time::sleep(poll(count)).await;
+    }
+}
+
+/// From killing a container until as many other tasks as before are RUNNING.
+pub(crate) async fn heal<S: System>(
+    system: &mut S,
+    engine: &Engine,
+    service: &str,
+) -> Result<Duration> {
+    let before = system.tasks(service).await?;
+    let count = running(&before).count();
+    let victim = running(&before).next().context("no task to kill")?;
+    let container = victim
+        .container
+        .as_deref()
+        .context("the system does not say which container the task has")?;
+    let begin = Instant::now();
+    engine.kill(container).await?;
+    loop {
+        let tasks = system.tasks(service).await?;
+        let others = running(&tasks).filter(|task| task.id != victim.id).count();
+        if others >= count {
+            return Ok(begin.elapsed());
+        }
+        patient(system.name(), begin, &tasks)?;
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// From the update call until only the new release runs and the system says so.
+pub(crate) async fn update<S: System>(
+    system: &mut S,
+    service: &str,
+    count: u32,
+    surge: Surge,
+    to: Release,
+) -> Result<Update> {
+    let begin = Instant::now();
+    system.update(service, count, surge, to).await?;
+    let mut started = None;
+    let mut done = None;
+    let mut reported = None;
+    loop {
+        let tasks = system.tasks(service).await?;
+        let new = running(&tasks).filter(|task| task.release == to).count();
+        if new >= count as usize {
+            started.get_or_insert_with(|| begin.elapsed());
+            let old_left = tasks
+                .iter()
+                .any(|task| task.release != to && task.phase != TaskPhase::Stopped);
+            if !old_left {
+                done.get_or_insert_with(|| begin.elapsed());
+            }
+        }
+        if reported.is_none() && system.update_complete(service).await? {
+            reported = Some(begin.elapsed());
+        }
+        if let (Some(started), Some(done), Some(reported)) = (started, done, reported) {
+            return Ok(Update {
+                started,
+                done,
+                reported,
+            });
+        }
+        patient(system.name(), begin, &tasks)?;
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn running(tasks: &[SeenTask]) -> impl Iterator<Item = &SeenTask> {
+    tasks.iter().filter(|task| task.phase == TaskPhase::Running)
+}
+
+fn patient(system: &str, begin: Instant, tasks: &[SeenTask]) -> Result<()> {
+    if begin.elapsed() < PATIENCE {
+        return Ok(());
+    }
+    let count = |phase| tasks.iter().filter(|task| task.phase == phase).count();
+    let trouble = tasks.iter().find_map(|task| task.trouble.as_deref());
+    bail!(
+        "{system} was not done after {PATIENCE:?}: {} tasks starting, {} running, {} stopping, \
+         {} stopped; it says: {}",
+        count(TaskPhase::Starting),
+        count(TaskPhase::Running),
+        count(TaskPhase::Stopping),
+        count(TaskPhase::Stopped),
+        trouble.unwrap_or("nothing"),
+    )
+}

@@ -1,0 +1,66 @@
+//! What the engine's event stream says about one launch.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bollard::query_parameters::EventsOptions;
+use futures::StreamExt as _;
+use tokio::task::JoinHandle;
+
+use crate::engine::Engine;
+
+/// Events kept between two [`Timeline::take`] calls; a launch of one task has about ten.
+const MAX_EVENTS: usize = 10_000;
+
+/// Something the engine did.
+#[derive(Debug, Clone)]
+pub(crate) struct EngineEvent {
+    /// Nanoseconds since the epoch.
+    pub(crate) at: i128,
+    /// As `container start` or `network connect`.
+    pub(crate) what: String,
+}
+
+/// Listens to the engine until dropped.
+pub(crate) struct Timeline {
+    events: Arc<Mutex<Vec<EngineEvent>>>,
+    listener: JoinHandle<()>,
+}
+
+impl Timeline {
+    /// Starts to listen.
+    pub(crate) fn listen(engine: &Engine) -> Self {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let docker = engine.docker.clone();
+        let kept = Arc::clone(&events);
+        let listener = tokio::spawn(async move {
+            let mut stream = docker.events(None::<EventsOptions>);
+            while let Some(Ok(event)) = stream.next().await {
+                let (Some(typ), Some(action), Some(at)) =
+                    (event.typ, event.action, event.time_nano)
+                else {
+                    continue;
+                };
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                if kept.len() < MAX_EVENTS {
+                    kept.push(EngineEvent {
+                        at: i128::from(at),
+                        what: format!("{typ} {action}"),
+                    });
+                }
+            }
+        });
+        Self { events, listener }
+    }
+
+    /// What happened since the last call, oldest first.
+    pub(crate) fn take(&self) -> Vec<EngineEvent> {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *events)
+    }
+}
+
+impl Drop for Timeline {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
