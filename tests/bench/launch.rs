@@ -20,7 +20,9 @@ use crate::timeline::Timeline;
 /// Let what a case left behind settle before the next measurement.
 const SETTLE: Duration = Duration::from_millis(500);
 /// Creates at once that the bare API is tried with; the best counts.
-const CONCURRENCIES: [usize; 5] = [1, 2, 4, 8, 16];
+const CONCURRENCIES: [usize; 6] = [1, 2, 4, 8, 16, 32];
+/// Tasks that this is tried with, at most; more behave alike.
+const CONCURRENCY_TASKS: u32 = 60;
 /// Tasks of the service that is healed.
 const HEAL_TASKS: u32 = 3;
 /// Tasks of the service that is updated.
@@ -139,7 +141,7 @@ pub(crate) async fn run(arguments: &LaunchArguments) -> Result<()> {
         bare: !arguments.without.iter().any(|name| name == BARE),
         swarm: None,
         longshore: None,
-        concurrency: 1,
+        concurrency: BTreeMap::new(),
         services: 0,
         report: Report::default(),
     };
@@ -178,8 +180,8 @@ struct Bench {
     bare: bool,
     swarm: Option<Swarm>,
     longshore: Option<Longshore>,
-    /// Creates at once with which the bare API was fastest.
-    concurrency: usize,
+    /// Creates at once with which the bare API was fastest, by how many tasks it was tried with.
+    concurrency: BTreeMap<u32, usize>,
     /// Services made so far; each gets a name of its own.
     services: u32,
     report: Report,
@@ -287,9 +289,11 @@ impl Bench {
     }
 
     async fn launches(&mut self, count: u32, rounds: u32) -> Result<()> {
-        if self.bare && count > 1 {
-            self.find_concurrency(count).await?;
-        }
+        let concurrency = if self.bare && count > 1 {
+            self.best_concurrency(count).await?
+        } else {
+            1
+        };
         for round in 0..rounds {
             for turn in turns(round) {
                 tokio::time::sleep(SETTLE).await;
@@ -304,7 +308,7 @@ impl Bench {
                         sample
                     }
                     BARE if self.bare => {
-                        Sample::of(self.engine.start_many(count, self.concurrency).await?)
+                        Sample::of(self.engine.start_many(count, concurrency).await?)
                     }
                     SWARM => match &mut self.swarm {
                         Some(swarm) => launch_one(swarm, &self.timeline, &service, count).await?,
@@ -331,8 +335,12 @@ impl Bench {
         Ok(())
     }
 
-    /// Tries how many creates at once serve the bare API best.
-    async fn find_concurrency(&mut self, count: u32) -> Result<()> {
+    /// How many creates at once serve the bare API best, tried once.
+    async fn best_concurrency(&mut self, count: u32) -> Result<usize> {
+        let count = count.min(CONCURRENCY_TASKS);
+        if let Some(known) = self.concurrency.get(&count) {
+            return Ok(*known);
+        }
         let mut tried = Vec::new();
         for concurrency in CONCURRENCIES {
             tokio::time::sleep(SETTLE).await;
@@ -340,17 +348,17 @@ impl Bench {
             self.engine.remove_bare().await?;
             tried.push((took, concurrency));
         }
-        let best = tried.iter().min().context("no concurrency was tried")?;
-        self.concurrency = best.1;
+        let best = tried.iter().min().context("no concurrency was tried")?.1;
+        self.concurrency.insert(count, best);
         let shown: Vec<_> = tried
             .iter()
             .map(|(took, concurrency)| format!("{concurrency} at once {:.2} s", took.as_secs_f64()))
             .collect();
         self.report.setup.insert(
             format!("bare, {count} tasks"),
-            format!("{}; {} at once taken", shown.join(", "), self.concurrency),
+            format!("{}; {best} at once taken", shown.join(", ")),
         );
-        Ok(())
+        Ok(best)
     }
 
     async fn heals(&mut self, rounds: u32) -> Result<()> {

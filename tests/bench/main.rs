@@ -46,7 +46,7 @@ pub(crate) struct LaunchArguments {
     /// Also write every measurement to this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Rounds of the small cases; the large ones run half as many, at least one.
+    /// Rounds of the middling cases; the smallest run twice as many, the largest half.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// One round of every case but the largest: shows that it works, not how fast.

@@ -19,7 +19,9 @@
 
 mod held;
 pub mod outbox;
-//TESTS
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

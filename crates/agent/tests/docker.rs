@@ -428,7 +428,8 @@ async fn containers_are_adopted_after_a_crash() {
 async fn containers_are_adopted_by_their_labels_without_a_journal() {
     let mut world = world().await;
     let stays = task(vec![container("main", &["sleep", "600"])]);
-    let goes = task(vec![container("main", &["sleep", "600"])]);
+    let heeding = "trap exit TERM; while :; do sleep 0.1; done";
+    let goes = task(vec![container("main", &["sh", "-c", heeding])]);
     world.rig.tell_all(vec![stays.clone(), goes.clone()]).await;
     let before = world.rig.status(stays.task, "RUNNING").await;
     world.rig.status(goes.task, "RUNNING").await;

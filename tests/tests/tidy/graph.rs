@@ -408,8 +408,8 @@ fn libraries_that_meet_at_their_types_have_one_version() {
     let faults = ONE_VERSION
         .iter()
         .filter_map(|name| {
-            let found = versions.get(name)?;
-            (found.len() > 1).then(|| format!("{name}: {found:?}"))
+            let found = versions.get(name);
+            (found.is_none_or(|found| found.len() != 1)).then(|| format!("{name}: {found:?}"))
         })
         .collect();
     hold(
