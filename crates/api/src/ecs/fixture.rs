@@ -171,6 +171,18 @@ impl Fixture {
         Ok(serde_json::to_value(&output).unwrap())
     }
 
+    /// Starts a call that runs at the same time as others.
+    pub(super) fn spawn<T: Operation>(
+        &self,
+        input: &str,
+    ) -> tokio::task::JoinHandle<Result<serde_json::Value, ApiError>> {
+        let (ecs, input) = (Arc::clone(&self.ecs), serde_json::from_str(input).unwrap());
+        tokio::spawn(async move {
+            let output = T::run(&ecs, &Caller::for_test(), input).await?;
+            Ok(serde_json::to_value(&output).unwrap())
+        })
+    }
+
     /// Calls an operation that must succeed.
     pub(super) async fn ok<T: Operation>(&self, input: &str) -> serde_json::Value {
         match self.call::<T>(input).await {

@@ -29,7 +29,9 @@ async fn a_new_cluster_has_the_defaults() {
     }});
     assert_eq!(output, wanted);
     // The same name again, whatever else is said, is the cluster that exists.
-    let again = fixture.ok::<CreateCluster>(r#"{"clusterName":"prod"}"#).await;
+    let again = fixture
+        .ok::<CreateCluster>(r#"{"clusterName":"prod"}"#)
+        .await;
     assert_eq!(again, wanted);
 }
 
@@ -39,15 +41,27 @@ async fn bad_clusters_are_refused() {
     let invalid = "InvalidParameterException";
     fixture
         .check::<CreateCluster>(&[
-            (r#"{"clusterName":"a b"}"#, invalid, "cluster name \"a b\" is not valid"),
+            (
+                r#"{"clusterName":"a b"}"#,
+                invalid,
+                "cluster name \"a b\" is not valid",
+            ),
             (r#"{"clusterName":""}"#, invalid, "is not valid"),
-            (r#"{"tags":[{"key":"aws:x","value":"1"}]}"#, invalid, "prefix aws: is reserved"),
+            (
+                r#"{"tags":[{"key":"aws:x","value":"1"}]}"#,
+                invalid,
+                "prefix aws: is reserved",
+            ),
             (
                 r#"{"tags":[{"key":"a","value":"1"},{"key":"a","value":"2"}]}"#,
                 invalid,
                 "given twice",
             ),
-            (r#"{"settings":[{"name":"x","value":"1"}]}"#, invalid, "settings[].name \"x\""),
+            (
+                r#"{"settings":[{"name":"x","value":"1"}]}"#,
+                invalid,
+                "settings[].name \"x\"",
+            ),
             (
                 r#"{"settings":[{"name":"containerInsights","value":"on"}]}"#,
                 invalid,
@@ -58,7 +72,11 @@ async fn bad_clusters_are_refused() {
     fixture
         .check::<DeleteCluster>(&[
             ("{}", invalid, "cluster can not be blank"),
-            (r#"{"cluster":"no"}"#, "ClusterNotFoundException", "Cluster not found."),
+            (
+                r#"{"cluster":"no"}"#,
+                "ClusterNotFoundException",
+                "Cluster not found.",
+            ),
             (r#"{"cluster":"arn:aws:ecs:x"}"#, invalid, "is not an ARN"),
         ])
         .await;
@@ -67,7 +85,11 @@ async fn bad_clusters_are_refused() {
     fixture
         .check::<DescribeClusters>(&[
             (&too_many, invalid, "clusters has 101 entries"),
-            (r#"{"include":["EVERYTHING"]}"#, invalid, "include \"EVERYTHING\""),
+            (
+                r#"{"include":["EVERYTHING"]}"#,
+                invalid,
+                "include \"EVERYTHING\"",
+            ),
         ])
         .await;
     fixture
@@ -81,7 +103,9 @@ async fn bad_clusters_are_refused() {
 #[tokio::test]
 async fn describing_tells_the_missing_from_the_deleted() {
     let fixture = Fixture::with_instance().await;
-    fixture.ok::<CreateCluster>(r#"{"clusterName":"old"}"#).await;
+    fixture
+        .ok::<CreateCluster>(r#"{"clusterName":"old"}"#)
+        .await;
     fixture.ok::<DeleteCluster>(r#"{"cluster":"old"}"#).await;
     fixture.ok::<RunTask>(r#"{"taskDefinition":"web"}"#).await;
     let input = json!({
@@ -89,23 +113,37 @@ async fn describing_tells_the_missing_from_the_deleted() {
         "include": ["STATISTICS", "TAGS", "SETTINGS"],
     });
     let output = fixture.ok::<DescribeClusters>(&input.to_string()).await;
-    assert_eq!(output["clusters"][0]["registeredContainerInstancesCount"], 1);
+    assert_eq!(
+        output["clusters"][0]["registeredContainerInstancesCount"],
+        1
+    );
     assert_eq!(output["clusters"][0]["pendingTasksCount"], 1);
     let pending = json!({"name": "pendingEC2TasksCount", "value": "1"});
-    assert!(output["clusters"][0]["statistics"].as_array().unwrap().contains(&pending));
+    assert!(
+        output["clusters"][0]["statistics"]
+            .as_array()
+            .unwrap()
+            .contains(&pending)
+    );
     assert_eq!(output["clusters"][1]["status"], "INACTIVE");
     let missing = json!([{"arn": arn("cluster/none"), "reason": "MISSING"}]);
     assert_eq!(output["failures"], missing);
     let default = fixture.ok::<DescribeClusters>("{}").await;
     assert_eq!(default["clusters"][0]["clusterName"], "default");
-    assert_eq!(default["clusters"][0]["statistics"], json!([]), "only on demand");
+    assert_eq!(
+        default["clusters"][0]["statistics"],
+        json!([]),
+        "only on demand"
+    );
 }
 
 #[tokio::test]
 async fn clusters_are_listed_oldest_first_in_pages() {
     let fixture = Fixture::new().await;
     for name in ["c", "a", "b"] {
-        fixture.ok::<CreateCluster>(&json!({ "clusterName": name }).to_string()).await;
+        fixture
+            .ok::<CreateCluster>(&json!({ "clusterName": name }).to_string())
+            .await;
         fixture.advance(std::time::Duration::from_secs(1));
     }
     fixture.ok::<DeleteCluster>(r#"{"cluster":"a"}"#).await;
@@ -125,20 +163,30 @@ async fn a_cluster_is_deleted_only_when_empty() {
     fixture.ok::<RunTask>(r#"{"taskDefinition":"web"}"#).await;
     let instances = "The Cluster cannot be deleted while Container Instances are active";
     let kind = "ClusterContainsContainerInstancesException";
-    fixture.refused::<DeleteCluster>(delete, kind, instances).await;
+    fixture
+        .refused::<DeleteCluster>(delete, kind, instances)
+        .await;
     // By force the instance's task is given up as well, so another one is started elsewhere.
     fixture.add_instance(2).await;
     let deregister = json!({"containerInstance": format!("{:032x}", 1), "force": true});
-    fixture.ok::<DeregisterContainerInstance>(&deregister.to_string()).await;
+    fixture
+        .ok::<DeregisterContainerInstance>(&deregister.to_string())
+        .await;
     let deregister = json!({"containerInstance": format!("{:032x}", 2)});
-    fixture.ok::<DeregisterContainerInstance>(&deregister.to_string()).await;
+    fixture
+        .ok::<DeregisterContainerInstance>(&deregister.to_string())
+        .await;
     let services = "The Cluster cannot be deleted while Services are active.";
-    fixture.refused::<DeleteCluster>(delete, "ClusterContainsServicesException", services).await;
+    fixture
+        .refused::<DeleteCluster>(delete, "ClusterContainsServicesException", services)
+        .await;
     fixture.ok::<DeleteService>(r#"{"service":"web"}"#).await;
     let output = fixture.ok::<DeleteCluster>(delete).await;
     assert_eq!(output["cluster"]["status"], "INACTIVE");
     let inactive = "The referenced cluster was inactive.";
-    fixture.refused::<DeleteCluster>(delete, "ClusterNotFoundException", inactive).await;
+    fixture
+        .refused::<DeleteCluster>(delete, "ClusterNotFoundException", inactive)
+        .await;
     let anew = fixture.ok::<CreateCluster>("{}").await;
     assert_eq!(anew["cluster"]["status"], "ACTIVE");
     assert_eq!(anew["cluster"]["clusterArn"], arn("cluster/default"));
@@ -157,22 +205,23 @@ async fn a_cluster_with_a_task_that_still_stops_is_kept() {
     fixture.ok::<StopTask>(&stop).await;
     let delete = r#"{"cluster":"default"}"#;
     let tasks = "The Cluster cannot be deleted while Tasks are active.";
-    fixture.refused::<DeleteCluster>(delete, "ClusterContainsTasksException", tasks).await;
+    fixture
+        .refused::<DeleteCluster>(delete, "ClusterContainsTasksException", tasks)
+        .await;
     fixture.report(task.id, TaskStatus::Stopped).await;
     task = fixture.only_task();
     assert!(!task.is_live());
     fixture.ok::<DeleteCluster>(delete).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_made_in_a_cluster_that_is_being_deleted() {
-    for _ in 0..20 {
+    for _ in 0..50 {
         let fixture = Fixture::with_cluster().await;
         let create = r#"{"serviceName":"web","taskDefinition":"web","desiredCount":1}"#;
-        let (created, deleted) = tokio::join!(
-            fixture.call::<CreateService>(create),
-            fixture.call::<DeleteCluster>(r#"{"cluster":"default"}"#),
-        );
+        let created = fixture.spawn::<CreateService>(create);
+        let deleted = fixture.spawn::<DeleteCluster>(r#"{"cluster":"default"}"#);
+        let (created, deleted) = (created.await.unwrap(), deleted.await.unwrap());
         assert_ne!(created.is_ok(), deleted.is_ok(), "{created:?} {deleted:?}");
     }
 }

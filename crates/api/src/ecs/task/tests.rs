@@ -73,7 +73,11 @@ async fn a_task_is_shown_complete() {
         "version": 1,
     });
     assert_eq!(output, json!({"tasks": [shown], "failures": []}));
-    assert_eq!(fixture.instance(1).version, 2, "a placement raises the instance's version");
+    assert_eq!(
+        fixture.instance(1).version,
+        2,
+        "a placement raises the instance's version"
+    );
     let unknown = "0".repeat(32);
     let input = json!({"tasks": [id, unknown], "include": ["TAGS"]}).to_string();
     let described = fixture.ok::<DescribeTasks>(&input).await;
@@ -91,7 +95,9 @@ async fn a_task_is_shown_complete() {
 async fn bad_requests_start_nothing() {
     let fixture = Fixture::with_instance().await;
     fixture.register("old").await;
-    fixture.ok::<DeregisterTaskDefinition>(r#"{"taskDefinition":"old:1"}"#).await;
+    fixture
+        .ok::<DeregisterTaskDefinition>(r#"{"taskDefinition":"old:1"}"#)
+        .await;
     let client = "ClientException";
     let long = "x".repeat(9000);
     let override_of = |change: Value| {
@@ -103,33 +109,77 @@ async fn bad_requests_start_nothing() {
     fixture
         .check::<RunTask>(&[
             ("{}", INVALID, "taskDefinition can not be blank"),
-            (r#"{"taskDefinition":"none"}"#, client, "TaskDefinition not found."),
-            (r#"{"taskDefinition":"old"}"#, client, "TaskDefinition not found."),
-            (r#"{"taskDefinition":"old:1"}"#, INVALID, "TaskDefinition is inactive"),
+            (
+                r#"{"taskDefinition":"none"}"#,
+                client,
+                "TaskDefinition not found.",
+            ),
+            (
+                r#"{"taskDefinition":"old"}"#,
+                client,
+                "TaskDefinition not found.",
+            ),
+            (
+                r#"{"taskDefinition":"old:1"}"#,
+                INVALID,
+                "TaskDefinition is inactive",
+            ),
             (
                 r#"{"taskDefinition":"web","cluster":"none"}"#,
                 "ClusterNotFoundException",
                 "Cluster not found.",
             ),
-            (r#"{"taskDefinition":"web","count":0}"#, INVALID, "count is 0. Use 1 to 10"),
-            (r#"{"taskDefinition":"web","count":11}"#, INVALID, "count is 11"),
+            (
+                r#"{"taskDefinition":"web","count":0}"#,
+                INVALID,
+                "count is 0. Use 1 to 10",
+            ),
+            (
+                r#"{"taskDefinition":"web","count":11}"#,
+                INVALID,
+                "count is 11",
+            ),
             (
                 r#"{"taskDefinition":"web","launchType":"FARGATE"}"#,
                 INVALID,
                 "Use EC2 or EXTERNAL.",
             ),
-            (r#"{"taskDefinition":"web","launchType":"X"}"#, INVALID, "launchType \"X\""),
+            (
+                r#"{"taskDefinition":"web","launchType":"X"}"#,
+                INVALID,
+                "launchType \"X\"",
+            ),
             (
                 r#"{"taskDefinition":"web","networkConfiguration":{}}"#,
                 INVALID,
                 "Network Configuration is not valid for the given networkMode",
             ),
-            (r#"{"taskDefinition":"web","clientToken":"a b"}"#, INVALID, "clientToken"),
+            (
+                r#"{"taskDefinition":"web","clientToken":"a b"}"#,
+                INVALID,
+                "clientToken",
+            ),
             (service_group, INVALID, "belong to services"),
-            (r#"{"taskDefinition":"web","group":""}"#, INVALID, "group is not valid"),
-            (r#"{"taskDefinition":"web","startedBy":"a b"}"#, INVALID, "startedBy"),
-            (r#"{"taskDefinition":"web","propagateTags":"SERVICE"}"#, INVALID, "SERVICE is for"),
-            (r#"{"taskDefinition":"web","propagateTags":"X"}"#, INVALID, "propagateTags \"X\""),
+            (
+                r#"{"taskDefinition":"web","group":""}"#,
+                INVALID,
+                "group is not valid",
+            ),
+            (
+                r#"{"taskDefinition":"web","startedBy":"a b"}"#,
+                INVALID,
+                "startedBy",
+            ),
+            (
+                r#"{"taskDefinition":"web","propagateTags":"SERVICE"}"#,
+                INVALID,
+                "SERVICE is for",
+            ),
+            (
+                r#"{"taskDefinition":"web","propagateTags":"X"}"#,
+                INVALID,
+                "propagateTags \"X\"",
+            ),
             (
                 r#"{"taskDefinition":"web","tags":[{"key":"aws:a","value":""}]}"#,
                 INVALID,
@@ -141,13 +191,21 @@ async fn bad_requests_start_nothing() {
                 "Override for container named db is not a container in the TaskDefinition.",
             ),
             (&override_of(json!({})), INVALID, "name can not be blank"),
-            (&override_of(json!({"name": "app", "cpu": -1})), INVALID, "cpu for container app is -1"),
+            (
+                &override_of(json!({"name": "app", "cpu": -1})),
+                INVALID,
+                "cpu for container app is -1",
+            ),
             (
                 &override_of(json!({"name": "app", "memory": 1})),
                 INVALID,
                 "The overrides do not fit web:1.",
             ),
-            (&override_of(json!({"name": "app", "command": [long]})), INVALID, "8192"),
+            (
+                &override_of(json!({"name": "app", "command": [long]})),
+                INVALID,
+                "8192",
+            ),
             (&twice.to_string(), INVALID, "names container app twice"),
             (
                 r#"{"taskDefinition":"web","overrides":{"cpu":"many"}}"#,
@@ -173,8 +231,14 @@ async fn an_empty_cluster_is_told_apart_from_a_full_one() {
     let big = r#"{"family":"big","containerDefinitions":[
         {"name":"a","image":"busybox","memory":500,"cpu":10}]}"#;
     fixture.ok::<RegisterTaskDefinition>(big).await;
-    let output = fixture.ok::<RunTask>(r#"{"taskDefinition":"big","count":3}"#).await;
-    assert_eq!(output["tasks"].as_array().unwrap().len(), 2, "each sees what the others took");
+    let output = fixture
+        .ok::<RunTask>(r#"{"taskDefinition":"big","count":3}"#)
+        .await;
+    assert_eq!(
+        output["tasks"].as_array().unwrap().len(),
+        2,
+        "each sees what the others took"
+    );
     let instance = |id: u32| arn(&format!("container-instance/default/{id:032x}"));
     let failures = json!([
         {"arn": instance(1), "reason": "INACTIVE", "detail": "the instance is not ACTIVE"},
@@ -183,11 +247,12 @@ async fn an_empty_cluster_is_told_apart_from_a_full_one() {
     assert_eq!(output["failures"], failures);
     // Nothing placed at all is still an answer, and writes nothing.
     let before = fixture.store.list("").await.unwrap();
-    let output = fixture.ok::<RunTask>(r#"{"taskDefinition":"big","clientToken":"u"}"#).await;
+    let output = fixture
+        .ok::<RunTask>(r#"{"taskDefinition":"big","clientToken":"u"}"#)
+        .await;
     assert_eq!(output, json!({"tasks": [], "failures": failures}));
     assert_eq!(fixture.store.list("").await.unwrap(), before);
 }
-
 
 #[tokio::test]
 async fn a_client_token_makes_things_once() {
@@ -199,33 +264,54 @@ async fn a_client_token_makes_things_once() {
         "cluster": arn("cluster/default")});
     assert_eq!(fixture.ok::<RunTask>(&arn_input.to_string()).await, first);
     let other = r#"{"taskDefinition":"web","count":1,"clientToken":"once"}"#;
-    fixture.refused::<RunTask>(other, "ConflictException", "used before with other").await;
+    fixture
+        .refused::<RunTask>(other, "ConflictException", "used before with other")
+        .await;
     let error = fixture.call::<RunTask>(other).await.unwrap_err();
-    let made: Vec<Value> =
-        first["tasks"].as_array().unwrap().iter().map(|task| task["taskArn"].clone()).collect();
+    let made: Vec<Value> = first["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["taskArn"].clone())
+        .collect();
     assert_eq!(json!(error.resource_ids), json!(made));
     // In another cluster the token is another one.
     fixture.ok::<CreateCluster>(r#"{"clusterName":"b"}"#).await;
     let elsewhere = r#"{"taskDefinition":"web","cluster":"b","clientToken":"once"}"#;
-    fixture.refused::<RunTask>(elsewhere, INVALID, "No Container Instances").await;
+    fixture
+        .refused::<RunTask>(elsewhere, INVALID, "No Container Instances")
+        .await;
     // After a day it is new.
     fixture.advance(Duration::from_secs(24 * 60 * 60));
     let later = fixture.ok::<RunTask>(other).await;
     assert!(!made.contains(&later["tasks"][0]["taskArn"]));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn placements_at_once_never_take_a_port_twice() {
     let fixture = Fixture::with_instance().await;
     let port = r#"{"family":"port","containerDefinitions":[{"name":"a","image":"busybox",
         "memory":10,"portMappings":[{"containerPort":80,"hostPort":8080}]}]}"#;
     fixture.ok::<RegisterTaskDefinition>(port).await;
-    let run = || fixture.call::<RunTask>(r#"{"taskDefinition":"port"}"#);
-    let all = futures::future::join_all((0..8).map(|_| run())).await;
-    let placed = all.iter().filter(|output| !output.as_ref().unwrap()["tasks"][0].is_null());
-    assert_eq!(placed.count(), 1);
-    let refused = all.iter().map(|output| &output.as_ref().unwrap()["failures"][0]["reason"]);
-    assert_eq!(refused.filter(|reason| **reason == "RESOURCE:PORTS").count(), 7);
+    let calls = (0..8).map(|_| fixture.spawn::<RunTask>(r#"{"taskDefinition":"port"}"#));
+    let all = futures::future::join_all(calls.collect::<Vec<_>>()).await;
+    let all: Vec<Value> = all
+        .into_iter()
+        .map(|output| output.unwrap().unwrap())
+        .collect();
+    assert_eq!(
+        all.iter()
+            .filter(|output| !output["tasks"][0].is_null())
+            .count(),
+        1
+    );
+    let refused = all.iter().map(|output| &output["failures"][0]["reason"]);
+    assert_eq!(
+        refused
+            .filter(|reason| **reason == "RESOURCE:PORTS")
+            .count(),
+        7
+    );
 }
 
 #[tokio::test]
@@ -243,7 +329,10 @@ async fn tags_come_from_where_they_are_asked_from() {
     ] {
         let mut input = json!({"taskDefinition": "tagged",
             "tags": [{"key": "a", "value": "request"}]});
-        input.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
         let output = fixture.ok::<RunTask>(&input.to_string()).await;
         assert_eq!(output["tasks"][0]["tags"], wanted, "{input}");
     }
@@ -269,17 +358,30 @@ async fn start_task_goes_where_it_is_told() {
         output["tasks"][0]["containerInstanceArn"],
         arn(&format!("container-instance/default/{ONE}"))
     );
-    let reasons: Vec<&Value> =
-        output["failures"].as_array().unwrap().iter().map(|failure| &failure["reason"]).collect();
+    let reasons: Vec<&Value> = output["failures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|failure| &failure["reason"])
+        .collect();
     assert_eq!(reasons, ["INACTIVE", "AGENT", "MISSING"]);
-    let eleven = json!({"taskDefinition": "web", "containerInstances": (0..11).map(id).collect::<Vec<_>>()});
+    let eleven =
+        json!({"taskDefinition": "web", "containerInstances": (0..11).map(id).collect::<Vec<_>>()});
     let twice = json!({"taskDefinition": "web", "containerInstances": [id(1), id(1)]});
     let elsewhere = json!({"taskDefinition": "web",
         "containerInstances": [arn(&format!("container-instance/other/{ONE}"))]});
     fixture
         .check::<StartTask>(&[
-            (r#"{"taskDefinition":"web"}"#, "ClientException", "Container Instances cannot be empty."),
-            (&eleven.to_string(), INVALID, "containerInstances has 11 entries"),
+            (
+                r#"{"taskDefinition":"web"}"#,
+                "ClientException",
+                "Container Instances cannot be empty.",
+            ),
+            (
+                &eleven.to_string(),
+                INVALID,
+                "containerInstances has 11 entries",
+            ),
             (&twice.to_string(), INVALID, "twice"),
             (&elsewhere.to_string(), INVALID, "Your cluster is default."),
             (
@@ -306,12 +408,24 @@ async fn stopping_is_said_once() {
     assert_eq!(task["stoppedReason"], "Task stopped by user");
     assert_eq!(task["stoppingAt"], 1_700_000_000);
     let again = json!({ "task": id.to_string(), "reason": "because" }).to_string();
-    assert_eq!(fixture.ok::<StopTask>(&again).await, output, "the first reason stands");
+    assert_eq!(
+        fixture.ok::<StopTask>(&again).await,
+        output,
+        "the first reason stands"
+    );
     fixture
         .check::<StopTask>(&[
             ("{}", INVALID, "task can not be blank"),
-            (r#"{"task":"x"}"#, INVALID, "expected 32 lowercase hex digits"),
-            (&json!({ "task": ONE }).to_string(), INVALID, "The referenced task was not found."),
+            (
+                r#"{"task":"x"}"#,
+                INVALID,
+                "expected 32 lowercase hex digits",
+            ),
+            (
+                &json!({ "task": ONE }).to_string(),
+                INVALID,
+                "The referenced task was not found.",
+            ),
             (r#"{"task":"x","cluster":"none"}"#, INVALID, "32"),
             (
                 &json!({"task": ONE, "cluster": "none"}).to_string(),
@@ -339,7 +453,9 @@ async fn tasks_are_listed_by_what_is_asked() {
     let other = run(r#"{"taskDefinition":"other","startedBy":"me"}"#).await;
     let external = run(r#"{"taskDefinition":"web","launchType":"EXTERNAL"}"#).await;
     let stopped = run(r#"{"taskDefinition":"web"}"#).await;
-    fixture.ok::<StopTask>(&json!({ "task": stopped }).to_string()).await;
+    fixture
+        .ok::<StopTask>(&json!({ "task": stopped }).to_string())
+        .await;
     let on_instance = json!({ "containerInstance": ONE }).to_string();
     for (input, wanted) in [
         ("{}", json!([service_task, other, external])),
@@ -352,20 +468,43 @@ async fn tasks_are_listed_by_what_is_asked() {
         (r#"{"launchType":"FARGATE"}"#, json!([])),
         (&on_instance, json!([service_task, other, external])),
     ] {
-        assert_eq!(fixture.ok::<ListTasks>(input).await, json!({ "taskArns": wanted }), "{input}");
+        assert_eq!(
+            fixture.ok::<ListTasks>(input).await,
+            json!({ "taskArns": wanted }),
+            "{input}"
+        );
     }
     let first = fixture.ok::<ListTasks>(r#"{"maxResults":2}"#).await;
     assert_eq!(first["taskArns"], json!([service_task, other]));
     let next = json!({ "nextToken": first["nextToken"] }).to_string();
-    assert_eq!(fixture.ok::<ListTasks>(&next).await, json!({ "taskArns": [external] }));
+    assert_eq!(
+        fixture.ok::<ListTasks>(&next).await,
+        json!({ "taskArns": [external] })
+    );
     let unknown = json!({ "containerInstance": "f".repeat(32) }).to_string();
     fixture
         .check::<ListTasks>(&[
-            (r#"{"cluster":"none"}"#, "ClusterNotFoundException", "Cluster not found."),
-            (r#"{"serviceName":"none"}"#, "ServiceNotFoundException", "Service not found."),
+            (
+                r#"{"cluster":"none"}"#,
+                "ClusterNotFoundException",
+                "Cluster not found.",
+            ),
+            (
+                r#"{"serviceName":"none"}"#,
+                "ServiceNotFoundException",
+                "Service not found.",
+            ),
             (&unknown, INVALID, "not found"),
-            (r#"{"startedBy":"me","family":"web"}"#, INVALID, "Leave family out"),
-            (r#"{"desiredStatus":"GONE"}"#, INVALID, "desiredStatus \"GONE\""),
+            (
+                r#"{"startedBy":"me","family":"web"}"#,
+                INVALID,
+                "Leave family out",
+            ),
+            (
+                r#"{"desiredStatus":"GONE"}"#,
+                INVALID,
+                "desiredStatus \"GONE\"",
+            ),
             (r#"{"launchType":"MOON"}"#, INVALID, "launchType \"MOON\""),
         ])
         .await;

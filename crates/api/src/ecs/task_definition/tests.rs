@@ -53,8 +53,13 @@ async fn what_is_left_out_is_filled_in() {
         "tags": [{"key": "team", "value": "a"}],
     });
     assert_eq!(output, wanted);
-    let described = fixture.ok::<DescribeTaskDefinition>(r#"{"taskDefinition":"web"}"#).await;
-    assert_eq!(described, json!({ "taskDefinition": wanted["taskDefinition"] }));
+    let described = fixture
+        .ok::<DescribeTaskDefinition>(r#"{"taskDefinition":"web"}"#)
+        .await;
+    assert_eq!(
+        described,
+        json!({ "taskDefinition": wanted["taskDefinition"] })
+    );
     let input = r#"{"taskDefinition":"web:1","include":["TAGS"]}"#;
     assert_eq!(fixture.ok::<DescribeTaskDefinition>(input).await, wanted);
 }
@@ -105,12 +110,19 @@ async fn every_member_comes_back_and_the_typed_ones_agree() {
         "requiresCompatibilities": ["EC2", "EXTERNAL"],
         "containerDefinitions": [container],
     });
-    let output = fixture.ok::<RegisterTaskDefinition>(&input.to_string()).await;
+    let output = fixture
+        .ok::<RegisterTaskDefinition>(&input.to_string())
+        .await;
     let shown = &output["taskDefinition"];
     assert_eq!(shown["containerDefinitions"][0], container);
     assert_eq!(shown["cpu"], "512");
     assert_eq!(shown["memory"], "1024");
-    for member in ["networkMode", "taskRoleArn", "executionRoleArn", "runtimePlatform"] {
+    for member in [
+        "networkMode",
+        "taskRoleArn",
+        "executionRoleArn",
+        "runtimePlatform",
+    ] {
         assert_eq!(shown[member], input[member], "{member}");
     }
     let attributes: Vec<&str> = shown["requiresAttributes"]
@@ -144,7 +156,10 @@ async fn every_member_comes_back_and_the_typed_ones_agree() {
 #[tokio::test]
 async fn host_mode_shows_the_container_port_as_host_port() {
     let fixture = Fixture::new().await;
-    for given in [json!({"containerPort": 80}), json!({"containerPort": 80, "hostPort": 0})] {
+    for given in [
+        json!({"containerPort": 80}),
+        json!({"containerPort": 80, "hostPort": 0}),
+    ] {
         let input = request(|r| {
             r["networkMode"] = json!("host");
             r["containerDefinitions"][0]["portMappings"] = json!([given]);
@@ -160,13 +175,22 @@ async fn bad_definitions_are_refused_and_change_nothing() {
     type Change = fn(&mut Value);
     let fixture = Fixture::new().await;
     let cases: &[(Change, &str)] = &[
-        (|r| r["family"] = json!(""), "Family should not be null or empty."),
+        (
+            |r| r["family"] = json!(""),
+            "Family should not be null or empty.",
+        ),
         (|r| r["family"] = json!("a b"), "Invalid family."),
-        (|r| r["containerDefinitions"] = json!([]), "Container list cannot be empty."),
+        (
+            |r| r["containerDefinitions"] = json!([]),
+            "Container list cannot be empty.",
+        ),
         (
             |r| {
                 let container = r["containerDefinitions"][0].clone();
-                r["containerDefinitions"].as_array_mut().unwrap().push(container);
+                r["containerDefinitions"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(container);
             },
             "Container names must be unique: 'app' is used twice.",
         ),
@@ -234,11 +258,26 @@ async fn bad_definitions_are_refused_and_change_nothing() {
             |r| r["networkMode"] = json!("awsvpc"),
             "'networkMode' setting for task: 'awsvpc'. There are no VPC network interfaces here: use bridge",
         ),
-        (|r| r["networkMode"] = json!("nat"), "'nat'. It does not exist: use bridge"),
-        (|r| r["cpu"] = json!("lots"), "Invalid 'cpu' setting for task. \"lots\""),
-        (|r| r["cpu"] = json!("64"), "Invalid 'cpu' setting for task. 64 is not between"),
-        (|r| r["memory"] = json!("512 MB"), "Invalid 'memory' setting for task. \"512 MB\""),
-        (|r| r["memory"] = json!("0"), "Invalid 'memory' setting for task. \"0\""),
+        (
+            |r| r["networkMode"] = json!("nat"),
+            "'nat'. It does not exist: use bridge",
+        ),
+        (
+            |r| r["cpu"] = json!("lots"),
+            "Invalid 'cpu' setting for task. \"lots\"",
+        ),
+        (
+            |r| r["cpu"] = json!("64"),
+            "Invalid 'cpu' setting for task. 64 is not between",
+        ),
+        (
+            |r| r["memory"] = json!("512 MB"),
+            "Invalid 'memory' setting for task. \"512 MB\"",
+        ),
+        (
+            |r| r["memory"] = json!("0"),
+            "Invalid 'memory' setting for task. \"0\"",
+        ),
         (
             |r| r["requiresCompatibilities"] = json!(["MOON"]),
             "Invalid 'requiresCompatibilities' setting for task: 'MOON'.",
@@ -266,34 +305,47 @@ async fn bad_definitions_are_refused_and_change_nothing() {
     ];
     for (change, message) in cases {
         let input = request(*change);
-        fixture.refused::<RegisterTaskDefinition>(&input, "ClientException", message).await;
+        fixture
+            .refused::<RegisterTaskDefinition>(&input, "ClientException", message)
+            .await;
     }
     let input = request(|r| r["tags"] = json!([{"key": "", "value": ""}]));
     let invalid = "InvalidParameterException";
-    fixture.refused::<RegisterTaskDefinition>(&input, invalid, "tag key").await;
+    fixture
+        .refused::<RegisterTaskDefinition>(&input, invalid, "tag key")
+        .await;
     // All faults at once, and none that only follows from another.
     let input = request(|r| {
         r["memory"] = json!("?");
         r["networkMode"] = json!("awsvpc");
         r["containerDefinitions"][0]["image"] = json!("?");
     });
-    let error = fixture.call::<RegisterTaskDefinition>(&input).await.unwrap_err();
+    let error = fixture
+        .call::<RegisterTaskDefinition>(&input)
+        .await
+        .unwrap_err();
     assert_eq!(error.message.matches("Invalid").count(), 3, "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revisions_rise_even_after_deregistration_and_in_a_race() {
     let fixture = Fixture::new().await;
     let input = request(|_| {});
-    let register = || fixture.call::<RegisterTaskDefinition>(&input);
-    let all = futures::future::join_all((0..20).map(|_| register())).await;
+    let calls = (0..20).map(|_| fixture.spawn::<RegisterTaskDefinition>(&input));
+    let all = futures::future::join_all(calls.collect::<Vec<_>>()).await;
     let mut revisions: Vec<u64> = all
         .into_iter()
-        .map(|output| output.unwrap()["taskDefinition"]["revision"].as_u64().unwrap())
+        .map(|output| {
+            output.unwrap().unwrap()["taskDefinition"]["revision"]
+                .as_u64()
+                .unwrap()
+        })
         .collect();
     revisions.sort_unstable();
     assert_eq!(revisions, (1..=20).collect::<Vec<_>>());
-    fixture.ok::<DeregisterTaskDefinition>(r#"{"taskDefinition":"web:20"}"#).await;
+    fixture
+        .ok::<DeregisterTaskDefinition>(r#"{"taskDefinition":"web:20"}"#)
+        .await;
     let next = fixture.ok::<RegisterTaskDefinition>(&input).await;
     assert_eq!(next["taskDefinition"]["revision"], 21);
 }
@@ -307,9 +359,15 @@ async fn deregistered_revisions_are_described_but_not_the_newest() {
     let output = fixture.ok::<DeregisterTaskDefinition>(input).await;
     assert_eq!(output["taskDefinition"]["status"], "INACTIVE");
     assert_eq!(output["taskDefinition"]["deregisteredAt"], 1_700_000_000);
-    assert_eq!(fixture.ok::<DeregisterTaskDefinition>(input).await, output, "twice is the same");
+    assert_eq!(
+        fixture.ok::<DeregisterTaskDefinition>(input).await,
+        output,
+        "twice is the same"
+    );
     assert_eq!(fixture.ok::<DescribeTaskDefinition>(input).await, output);
-    let newest = fixture.ok::<DescribeTaskDefinition>(r#"{"taskDefinition":"web"}"#).await;
+    let newest = fixture
+        .ok::<DescribeTaskDefinition>(r#"{"taskDefinition":"web"}"#)
+        .await;
     assert_eq!(newest["taskDefinition"]["revision"], 1);
     let (client, invalid) = ("ClientException", "InvalidParameterException");
     let unable = "Unable to describe task definition.";
@@ -318,13 +376,25 @@ async fn deregistered_revisions_are_described_but_not_the_newest() {
             ("{}", invalid, "taskDefinition can not be blank"),
             (r#"{"taskDefinition":"none"}"#, client, unable),
             (r#"{"taskDefinition":"web:3"}"#, client, unable),
-            (r#"{"taskDefinition":"web:x"}"#, invalid, "Invalid revision number. Number: x."),
-            (r#"{"taskDefinition":"web","include":["ALL"]}"#, invalid, "include \"ALL\""),
+            (
+                r#"{"taskDefinition":"web:x"}"#,
+                invalid,
+                "Invalid revision number. Number: x.",
+            ),
+            (
+                r#"{"taskDefinition":"web","include":["ALL"]}"#,
+                invalid,
+                "include \"ALL\"",
+            ),
         ])
         .await;
     fixture
         .check::<DeregisterTaskDefinition>(&[
-            (r#"{"taskDefinition":"web"}"#, invalid, "Invalid revision number."),
+            (
+                r#"{"taskDefinition":"web"}"#,
+                invalid,
+                "Invalid revision number.",
+            ),
             (r#"{"taskDefinition":"web:9"}"#, client, unable),
             (
                 r#"{"taskDefinition":"arn:aws:ecs:us-east-1:000000000000:cluster/web"}"#,
@@ -342,9 +412,14 @@ async fn definitions_are_listed_by_family_then_number() {
     for family in ["a-b", "a", "a", "b"] {
         fixture.register(family).await;
     }
-    fixture.ok::<DeregisterTaskDefinition>(r#"{"taskDefinition":"b:1"}"#).await;
+    fixture
+        .ok::<DeregisterTaskDefinition>(r#"{"taskDefinition":"b:1"}"#)
+        .await;
     let arns = |names: &[&str]| -> Value {
-        names.iter().map(|name| json!(arn(&format!("task-definition/{name}")))).collect()
+        names
+            .iter()
+            .map(|name| json!(arn(&format!("task-definition/{name}"))))
+            .collect()
     };
     for (input, wanted) in [
         ("{}", arns(&["a:1", "a:2", "a-b:1"])),
@@ -357,7 +432,9 @@ async fn definitions_are_listed_by_family_then_number() {
         assert_eq!(output, json!({ "taskDefinitionArns": wanted }), "{input}");
     }
     for sort in ["ASC", "DESC"] {
-        let whole = fixture.ok::<ListTaskDefinitions>(&json!({ "sort": sort }).to_string()).await;
+        let whole = fixture
+            .ok::<ListTaskDefinitions>(&json!({ "sort": sort }).to_string())
+            .await;
         let mut seen = Vec::new();
         let mut token = Value::Null;
         loop {
@@ -384,7 +461,11 @@ async fn definitions_are_listed_by_family_then_number() {
     fixture
         .check::<ListTaskDefinitions>(&[
             (r#"{"sort":"UP"}"#, invalid, "sort \"UP\" is not valid"),
-            (r#"{"status":"GONE"}"#, invalid, "status \"GONE\" is not valid"),
+            (
+                r#"{"status":"GONE"}"#,
+                invalid,
+                "status \"GONE\" is not valid",
+            ),
         ])
         .await;
 }
