@@ -11,7 +11,7 @@ use bollard::query_parameters::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::system::{MEMORY_MIB, RELEASE_VARIABLE, Release, command};
+use crate::system::{MEMORY_MIB, PIDS_LIMIT, RELEASE_VARIABLE, Release, command};
 
 /// Everything that waits gives up after this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -73,6 +73,7 @@ impl Engine {
             )]),
             host_config: Some(HostConfig {
                 memory: Some(i64::from(MEMORY_MIB) * 1024 * 1024),
+                pids_limit: Some(PIDS_LIMIT),
                 ..HostConfig::default()
             }),
             ..ContainerCreateBody::default()

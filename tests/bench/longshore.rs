@@ -26,14 +26,15 @@ use crate::system::{
 
 /// How long a task must be RUNNING before an update counts it as healthy. Swarm is told to watch
 /// new tasks as briefly as it can, so Longshore does not wait either.
-pub(crate) const HEALTHY_AFTER: &str = "0s";
+pub(crate) const HEALTHY_AFTER: &str = "0";
 /// What one DescribeTasks call takes.
 const MAX_DESCRIBED: usize = 100;
 
 /// A control plane and an agent of our own.
 pub(crate) struct Longshore {
     binary: PathBuf,
-    data: TempDir,
+    /// Where the data directory is; `longshore down` removes the directory itself.
+    home: TempDir,
     client: EcsClient<Channel>,
     bearer: AsciiMetadataValue,
     cluster: String,
@@ -54,7 +55,7 @@ impl Longshore {
     /// Starts Longshore in a new data directory on free ports.
     pub(crate) async fn start(directory: &Path, image: &str) -> Result<Self> {
         let binary = directory.join("longshore");
-        let data = tempfile::tempdir().context("cannot make a data directory")?;
+        let home = tempfile::tempdir().context("cannot make a data directory")?;
         let (listen, agent_listen) = (free_address()?, free_address()?);
         let up = [
             "up",
@@ -66,8 +67,8 @@ impl Longshore {
             "--agent-listen",
             &agent_listen,
         ];
-        longshore(&binary, data.path(), up).await?;
-        let mut started = Self::connect(binary, data).await?;
+        longshore(&binary, &data_directory(&home), up).await?;
+        let mut started = Self::connect(binary, home).await?;
         match started.register(image).await {
             Ok(()) => Ok(started),
             Err(error) => {
@@ -77,9 +78,10 @@ impl Longshore {
         }
     }
 
-    async fn connect(binary: PathBuf, data: TempDir) -> Result<Self> {
-        let client = std::fs::read(data.path().join("client.json"))
-            .context("longshore up left no client.json")?;
+    async fn connect(binary: PathBuf, home: TempDir) -> Result<Self> {
+        let data = data_directory(&home);
+        let client =
+            std::fs::read(data.join("client.json")).context("longshore up left no client.json")?;
         let ClientFile { endpoint } =
             serde_json::from_slice(&client).context("client.json is damaged")?;
         let channel = Channel::from_shared(endpoint.clone())?
@@ -87,10 +89,10 @@ impl Longshore {
             .connect()
             .await
             .with_context(|| format!("cannot reach {endpoint}"))?;
-        let bearer = bearer(&binary, data.path()).await?;
+        let bearer = bearer(&binary, &data).await?;
         Ok(Self {
             binary,
-            data,
+            home,
             client: EcsClient::new(channel),
             bearer,
             cluster: "default".to_owned(),
@@ -101,15 +103,15 @@ impl Longshore {
 
     /// Stops Longshore and removes its data.
     pub(crate) async fn stop(self) -> Result<()> {
-        longshore(&self.binary, self.data.path(), ["down"]).await?;
-        self.data
+        longshore(&self.binary, &data_directory(&self.home), ["down"]).await?;
+        self.home
             .close()
             .context("cannot remove the data directory")
     }
 
     /// Takes a fresh token; one lives for less time than a long benchmark.
     pub(crate) async fn renew_token(&mut self) -> Result<()> {
-        self.bearer = bearer(&self.binary, self.data.path()).await?;
+        self.bearer = bearer(&self.binary, &data_directory(&self.home)).await?;
         Ok(())
     }
 
@@ -297,6 +299,10 @@ fn limits(surge: Surge) -> DeploymentConfiguration {
         maximum_percent: Some(maximum_percent),
         ..DeploymentConfiguration::default()
     }
+}
+
+fn data_directory(home: &TempDir) -> PathBuf {
+    home.path().join("data")
 }
 
 /// Runs the command line against the data directory and returns what it printed.

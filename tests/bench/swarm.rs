@@ -16,7 +16,7 @@ use bollard::query_parameters::{
 
 use crate::engine::Engine;
 use crate::system::{
-    MEMORY_MIB, RELEASE_VARIABLE, Release, SeenTask, Surge, System, TaskPhase, command,
+    MEMORY_MIB, PIDS_LIMIT, RELEASE_VARIABLE, Release, SeenTask, Surge, System, TaskPhase, command,
 };
 
 /// Shortest that Swarm accepts, in nanoseconds: watching a new task costs it nothing.
@@ -102,6 +102,7 @@ impl Swarm {
                 resources: Some(TaskSpecResources {
                     limits: Some(Limit {
                         memory_bytes: Some(i64::from(MEMORY_MIB) * 1024 * 1024),
+                        pids: Some(PIDS_LIMIT),
                         ..Limit::default()
                     }),
                     ..TaskSpecResources::default()

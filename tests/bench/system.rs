@@ -6,6 +6,9 @@ use anyhow::Result;
 /// hundred of them fit on a small machine.
 pub(crate) const MEMORY_MIB: i32 = 16;
 
+/// Most processes in each container; what Longshore's agent sets unless told otherwise.
+pub(crate) const PIDS_LIMIT: i64 = 4096;
+
 /// Name of the variable that tells releases apart.
 pub(crate) const RELEASE_VARIABLE: &str = "RELEASE";
 

@@ -1,5 +1,6 @@
 //! What the engine's event stream says about one launch.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::query_parameters::EventsOptions;
@@ -8,8 +9,14 @@ use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
 
-/// Events kept between two [`Timeline::take`] calls; a launch of one task has about ten.
+/// Events kept between two [`Timeline::take`] calls; a launch of one task has three.
 const MAX_EVENTS: usize = 10_000;
+/// What is listened for. Each is stamped when the engine is done with it.
+const TOLD: [(&str, &str); 3] = [
+    ("container", "create"),
+    ("network", "connect"),
+    ("container", "start"),
+];
 
 /// Something the engine did.
 #[derive(Debug, Clone)]
@@ -33,7 +40,16 @@ impl Timeline {
         let docker = engine.docker.clone();
         let kept = Arc::clone(&events);
         let listener = tokio::spawn(async move {
-            let mut stream = docker.events(None::<EventsOptions>);
+            let filter = |values: Vec<&str>| values.into_iter().map(str::to_owned).collect();
+            let (types, actions) = TOLD.into_iter().unzip();
+            let options = EventsOptions {
+                filters: Some(HashMap::from([
+                    ("type".to_owned(), filter(types)),
+                    ("event".to_owned(), filter(actions)),
+                ])),
+                ..EventsOptions::default()
+            };
+            let mut stream = docker.events(Some(options));
             while let Some(Ok(event)) = stream.next().await {
                 let (Some(typ), Some(action), Some(at)) =
                     (event.typ, event.action, event.time_nano)

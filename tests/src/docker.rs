@@ -154,7 +154,8 @@ impl Docker {
         instances: &[String],
         since: u64,
     ) -> anyhow::Result<Vec<(String, String)>> {
-        let now = seconds_since_epoch()?;
+        // To the end of this second, which Docker waits for.
+        let until = seconds_since_epoch()? + 1;
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
             (
@@ -164,7 +165,7 @@ impl Docker {
         ]);
         let options = EventsOptions {
             since: Some(since.to_string()),
-            until: Some(now.to_string()),
+            until: Some(until.to_string()),
             filters: Some(filters),
         };
         let mut events = self.client.events(Some(options));

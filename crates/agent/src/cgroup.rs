@@ -87,10 +87,8 @@ impl Cgroups {
             Some(Layout::V2Systemd) => {
                 let file = self.root.join("cgroup.subtree_control");
                 let open = fs::OpenOptions::new().write(true).open(&file);
-                open.map(drop).map_err(|source| CgroupError::File {
-                    path: file,
-                    source,
-                })
+                open.map(drop)
+                    .map_err(|source| CgroupError::File { path: file, source })
             }
         }
     }
@@ -177,7 +175,11 @@ impl Cgroups {
                 let slice = format!("ecstasks-{task}.slice");
                 self.root.join("ecstasks.slice").join(slice)
             }
-            _ => self.root.join(controller).join("ecs").join(task.to_string()),
+            _ => self
+                .root
+                .join(controller)
+                .join("ecs")
+                .join(task.to_string()),
         }
     }
 }
@@ -202,7 +204,10 @@ fn write_v2(directory: &Path, task: &Assignment) -> Result<(), CgroupError> {
 }
 
 fn enable(directory: &Path) -> Result<(), CgroupError> {
-    write(&directory.join("cgroup.subtree_control"), "+cpu +memory +pids")
+    write(
+        &directory.join("cgroup.subtree_control"),
+        "+cpu +memory +pids",
+    )
 }
 
 fn make(directory: &Path) -> Result<(), CgroupError> {

@@ -154,9 +154,9 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => None,
     };
     let length = number.zip(millis).and_then(|(n, unit)| n.checked_mul(unit));
-    length
-        .map(Duration::from_millis)
-        .ok_or_else(|| format!("\"{text}\" is not a length of time: give for example 30s, 15m or 1h"))
+    length.map(Duration::from_millis).ok_or_else(|| {
+        format!("\"{text}\" is not a length of time: give for example 30s, 15m or 1h")
+    })
 }
 
 #[cfg(test)]

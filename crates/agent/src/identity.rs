@@ -255,7 +255,9 @@ impl DataDirectory {
             .map_err(refused)?
             .into_inner();
         let instance = answer.instance_id.parse().map_err(|error| {
-            refused(tonic::Status::invalid_argument(format!("it answered with {error}")))
+            refused(tonic::Status::invalid_argument(format!(
+                "it answered with {error}"
+            )))
         })?;
         let identity = Identity {
             instance,
@@ -312,7 +314,13 @@ mod tests {
         let hash = "ab".repeat(32);
         let token: JoinToken = format!(" ls1.id.00ff.{hash}\n").parse().unwrap();
         assert_eq!(token.authority, [0xab; 32]);
-        for bad in ["", "ls1.id.00ff", "ls2.id.00ff.ab", "ls1.id.00ff.abcd", "ls1..x.00"] {
+        for bad in [
+            "",
+            "ls1.id.00ff",
+            "ls2.id.00ff.ab",
+            "ls1.id.00ff.abcd",
+            "ls1..x.00",
+        ] {
             assert!(bad.parse::<JoinToken>().is_err(), "{bad}");
         }
     }
@@ -337,6 +345,9 @@ mod tests {
         data.keep(&identity).unwrap();
         let mode = fs::metadata(path.join(KEY)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(data.identity().unwrap().unwrap().instance, InstanceId::new(5));
+        assert_eq!(
+            data.identity().unwrap().unwrap().instance,
+            InstanceId::new(5)
+        );
     }
 }

@@ -161,9 +161,7 @@ fn load(path: &Path) -> Result<(Database, Vec<Record>), JournalError> {
         source: Box::new(source),
     };
     let panicked = || redb::Error::Corrupted("reading it panicked".to_owned());
-    let (database, format, records) = loaded
-        .unwrap_or_else(|_| Err(panicked()))
-        .map_err(fail)?;
+    let (database, format, records) = loaded.unwrap_or_else(|_| Err(panicked())).map_err(fail)?;
     if format > FORMAT {
         return Err(JournalError::NewerFormat {
             path: path.to_owned(),

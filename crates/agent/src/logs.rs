@@ -52,7 +52,10 @@ impl<R: Runtime> LogStreams<R> {
         let answer = tokio::spawn(async move {
             let error = match refusal {
                 Some(refusal) => refusal,
-                None => answer(&*runtime, &request, &outgoing).await.err().unwrap_or_default(),
+                None => answer(&*runtime, &request, &outgoing)
+                    .await
+                    .err()
+                    .unwrap_or_default(),
             };
             let end = LogChunk {
                 request_id: id,

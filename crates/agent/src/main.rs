@@ -120,7 +120,10 @@ fn token(args: &JoinArgs) -> anyhow::Result<JoinToken> {
 async fn join(directory: &DataDirectory, args: &JoinArgs) -> anyhow::Result<Identity> {
     let token = token(args)?;
     loop {
-        match directory.join(&args.control_plane, &token, &hostname()).await {
+        match directory
+            .join(&args.control_plane, &token, &hostname())
+            .await
+        {
             Ok(identity) => {
                 tracing::info!(
                     instance = %identity.instance,

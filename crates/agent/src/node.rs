@@ -309,7 +309,14 @@ impl Node {
             } => {
                 if let Some(held) = self.tasks.get_mut(&task) {
                     let retry_at = now.after(OPERATION_RETRY);
-                    held.done(container, operation, outcome, now, retry_at, &mut self.effects);
+                    held.done(
+                        container,
+                        operation,
+                        outcome,
+                        now,
+                        retry_at,
+                        &mut self.effects,
+                    );
                     self.touched.insert(task);
                 }
             }
@@ -355,8 +362,7 @@ impl Node {
         }
         let first = self.generation.is_none();
         if first && !set.complete {
-            tracing::warn!("the session did not begin with a complete set; waiting for one");
-            return;
+            tracing::warn!("the control plane cannot list everything; nothing is removed");
         }
         self.generation = Some(set.generation);
         let told: BTreeSet<TaskId> = set.tasks.iter().map(|task| task.task).collect();
@@ -610,7 +616,9 @@ impl Node {
         let forgotten = std::mem::take(&mut journal.forgotten);
         writes.extend(forgotten.iter().map(|task| Write::Forget(*task)));
         tasks.extend(forgotten);
-        journal.in_flight.insert(sequence, tasks.into_iter().collect());
+        journal
+            .in_flight
+            .insert(sequence, tasks.into_iter().collect());
         if let Some(generation) = journal.acknowledge_next.take() {
             journal.acknowledge.push((sequence, generation));
         }

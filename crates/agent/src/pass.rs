@@ -185,9 +185,10 @@ async fn operate<R: Runtime>(
     operation: Operation,
 ) -> Input {
     let done = AssertUnwindSafe(attempt(&*runtime, &task, container, operation));
-    let outcome = done.catch_unwind().await.unwrap_or_else(|_| {
-        Err(RuntimeError::Uncertain("the call panicked".to_owned()))
-    });
+    let outcome = done
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err(RuntimeError::Uncertain("the call panicked".to_owned())));
     Input::Done {
         task: task.task,
         container,

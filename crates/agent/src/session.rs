@@ -149,8 +149,7 @@ impl<R: Runtime> Link<R> {
         let messages = ReceiverStream::new(waiting);
         let pieces = ReceiverStream::new(waiting_logs);
         let stream = futures::stream::select(messages, pieces);
-        let mut gateway =
-            GatewayClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let mut gateway = GatewayClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let answer = gateway.session(stream).await.map_err(Box::new)?;
         let mut incoming = answer.into_inner();
         match next(&mut incoming).await? {

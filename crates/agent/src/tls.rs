@@ -75,7 +75,10 @@ pub fn identified(
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_root_certificates(roots)
-        .with_client_auth_cert(certificates("the agent's certificate", certificate_chain)?, key)?;
+        .with_client_auth_cert(
+            certificates("the agent's certificate", certificate_chain)?,
+            key,
+        )?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
 }
@@ -126,7 +129,12 @@ async fn dial(
     address: &str,
     config: Arc<ClientConfig>,
 ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{address} does not answer"));
+    let late = |_| {
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("{address} does not answer"),
+        )
+    };
     let stream = timeout(CONNECT, TcpStream::connect(address))
         .await
         .map_err(late)??;

@@ -40,11 +40,7 @@ pub struct WireError {
     pub expected: &'static str,
 }
 
-fn invalid(
-    field: &'static str,
-    value: impl Into<String>,
-    expected: &'static str,
-) -> WireError {
+fn invalid(field: &'static str, value: impl Into<String>, expected: &'static str) -> WireError {
     WireError {
         field,
         value: value.into(),
@@ -272,7 +268,10 @@ mod tests {
         let read = read(task()).unwrap();
         assert_eq!(read.tasks[0].task, TaskId::new(7));
         assert_eq!(read.tasks[0].cpu, Some(CpuUnits(256)));
-        assert_eq!(read.tasks[0].containers[0].port_mappings[0].container_port, 80);
+        assert_eq!(
+            read.tasks[0].containers[0].port_mappings[0].container_port,
+            80
+        );
     }
 
     #[test]
@@ -283,8 +282,12 @@ mod tests {
             ("desired_status", |t| t.desired_status = "PAUSED".into()),
             ("network_mode", |t| t.network_mode = "awsvpc".into()),
             ("family", |t| t.family = String::new()),
-            ("host_port", |t| t.containers[0].port_mappings[0].host_port = 70_000),
-            ("protocol", |t| t.containers[0].port_mappings[0].protocol = "sctp".into()),
+            ("host_port", |t| {
+                t.containers[0].port_mappings[0].host_port = 70_000
+            }),
+            ("protocol", |t| {
+                t.containers[0].port_mappings[0].protocol = "sctp".into()
+            }),
         ];
         for (field, spoil) in cases {
             let mut task = task();

@@ -56,7 +56,12 @@ impl World {
     async fn restart(self) -> Self {
         self.rig.kill().await;
         Self {
-            rig: Rig::start(Arc::clone(&self.runtime), self.data.path(), Settings::default()).await,
+            rig: Rig::start(
+                Arc::clone(&self.runtime),
+                self.data.path(),
+                Settings::default(),
+            )
+            .await,
             ..self
         }
     }
@@ -83,30 +88,57 @@ fn mapping(container_port: u16, host_port: u16) -> PortMapping {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_runs_and_stops_when_told() {
     let mut world = world().await;
-    let task = task(vec![container("main", &["sleep", "600"]), container("side", &["sleep", "600"])]);
+    let task = task(vec![
+        container("main", &["sleep", "600"]),
+        container("side", &["sleep", "600"]),
+    ]);
     world.rig.tell_all(vec![task.clone()]).await;
     let report = world.rig.status(task.task, "RUNNING").await;
-    assert!(report.containers.iter().all(|c| c.last_status == "RUNNING" && !c.runtime_id.is_empty()));
+    assert!(
+        report
+            .containers
+            .iter()
+            .all(|c| c.last_status == "RUNNING" && !c.runtime_id.is_empty())
+    );
     assert!(report.started_at.is_some());
     let id = &report.containers[0].runtime_id;
     assert_eq!(inspect(id, "{{.State.Running}}"), "true");
-    assert_eq!(inspect(id, "{{.Name}}"), format!("/{}", container_name(&task, 0)));
+    assert_eq!(
+        inspect(id, "{{.Name}}"),
+        format!("/{}", container_name(&task, 0))
+    );
     assert_eq!(inspect(id, "{{.HostConfig.RestartPolicy.Name}}"), "no");
     let started = Instant::now();
     world.rig.stop(task.task).await;
     let report = world.rig.status(task.task, "STOPPED").await;
     // sleep does not heed SIGTERM as PID 1, so both are killed after 2 s, side by side.
     let took = started.elapsed();
-    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(4), "{took:?}");
-    assert!(report.containers.iter().all(|c| c.exit_code == Some(137)), "{report:?}");
-    assert_eq!((report.stop_code.as_str(), report.stopped_reason.as_str()), ("", ""));
+    assert!(
+        took >= Duration::from_secs(2) && took < Duration::from_secs(4),
+        "{took:?}"
+    );
+    assert!(
+        report.containers.iter().all(|c| c.exit_code == Some(137)),
+        "{report:?}"
+    );
+    assert_eq!(
+        (report.stop_code.as_str(), report.stopped_reason.as_str()),
+        ("", "")
+    );
     assert!(report.stopped_at.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_heeds_the_stop_signal_exits_by_itself() {
     let mut world = world().await;
-    let task = task(vec![container("main", &["sh", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done"])]);
+    let task = task(vec![container(
+        "main",
+        &[
+            "sh",
+            "-c",
+            "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done",
+        ],
+    )]);
     world.rig.tell_all(vec![task.clone()]).await;
     world.rig.status(task.task, "RUNNING").await;
     let mut output = world.runtime.logs(task.task, "main", None, true);
@@ -121,7 +153,10 @@ async fn an_essential_exit_ends_the_task_and_is_reported_at_once() {
     let mut world = world().await;
     let mut side = container("side", &["sleep", "600"]);
     side.stop_timeout = Some(0);
-    let task = task(vec![container("main", &["sh", "-c", "cat /tmp/none; exit 7"]), side]);
+    let task = task(vec![
+        container("main", &["sh", "-c", "cat /tmp/none; exit 7"]),
+        side,
+    ]);
     let report = world.run(&task).await;
     assert_eq!(report.stop_code, "EssentialContainerExited");
     assert_eq!(report.stopped_reason, "Essential container in task exited");
@@ -136,9 +171,15 @@ async fn a_death_is_reported_within_milliseconds() {
     let task = task(vec![container("main", &["sleep", "600"])]);
     world.rig.tell_all(vec![task.clone()]).await;
     let report = world.rig.status(task.task, "RUNNING").await;
-    let pid: i32 = inspect(&report.containers[0].runtime_id, "{{.State.Pid}}").parse().unwrap();
+    let pid: i32 = inspect(&report.containers[0].runtime_id, "{{.State.Pid}}")
+        .parse()
+        .unwrap();
     let killed = Instant::now();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(pid),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .unwrap();
     world.rig.status(task.task, "STOPPED").await;
     let took = killed.elapsed();
     println!("death to report: {took:?}");
@@ -176,7 +217,9 @@ async fn bridge_ports_are_mapped_and_reported_once() {
     assert_eq!(bindings[0].bind_ip, "0.0.0.0");
     assert_eq!(bindings[0].protocol, "tcp");
     let port = u16::try_from(bindings[0].host_port).unwrap();
-    tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    tokio::net::TcpStream::connect(("127.0.0.1", port))
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,14 +233,20 @@ async fn a_host_port_can_be_chosen_and_a_taken_one_fails_the_start() {
     let report = world.run(&refused).await;
     assert_eq!(report.stop_code, "TaskFailedToStart");
     let reason = &report.containers[0].reason;
-    assert!(reason.starts_with("CannotStartContainerError: "), "{reason}");
+    assert!(
+        reason.starts_with("CannotStartContainerError: "),
+        "{reason}"
+    );
     assert_eq!(&report.stopped_reason, reason);
     assert_eq!(report.containers[0].exit_code, None);
     drop(free);
     let taken = task(vec![web]);
     world.rig.tell_all(vec![refused, taken.clone()]).await;
     let report = world.rig.status(taken.task, "RUNNING").await;
-    assert_eq!(report.containers[0].network_bindings[0].host_port, u32::from(port));
+    assert_eq!(
+        report.containers[0].network_bindings[0].host_port,
+        u32::from(port)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,9 +261,21 @@ async fn host_and_none_networks() {
     world.rig.tell_all(vec![host.clone(), none.clone()]).await;
     let report = world.rig.status(host.task, "RUNNING").await;
     assert_eq!(report.containers[0].network_bindings[0].host_port, 18_080);
-    assert_eq!(inspect(&report.containers[0].runtime_id, "{{.HostConfig.NetworkMode}}"), "host");
+    assert_eq!(
+        inspect(
+            &report.containers[0].runtime_id,
+            "{{.HostConfig.NetworkMode}}"
+        ),
+        "host"
+    );
     let report = world.rig.status(none.task, "RUNNING").await;
-    assert_eq!(inspect(&report.containers[0].runtime_id, "{{.HostConfig.NetworkMode}}"), "none");
+    assert_eq!(
+        inspect(
+            &report.containers[0].runtime_id,
+            "{{.HostConfig.NetworkMode}}"
+        ),
+        "none"
+    );
     assert!(report.containers[0].network_bindings.is_empty());
 }
 
@@ -226,18 +287,36 @@ async fn what_the_definition_says_is_what_the_process_sees() {
         &["env; id -u; pwd; hostname; cat /etc/hosts; ulimit -n; echo x > /file || echo readonly"],
     );
     main.entry_point = vec!["sh".into(), "-c".into()];
-    main.environment.insert("GREETING".into(), "hello world".into());
+    main.environment
+        .insert("GREETING".into(), "hello world".into());
     main.user = Some("1000:1000".into());
     main.working_directory = Some("/tmp".into());
     main.hostname = Some("casper".into());
     main.readonly_root_filesystem = true;
-    main.extra_hosts = vec![HostEntry { hostname: "db".into(), ip_address: "10.1.2.3".into() }];
-    main.ulimits = vec![Ulimit { name: "nofile".into(), soft_limit: 333, hard_limit: 444 }];
+    main.extra_hosts = vec![HostEntry {
+        hostname: "db".into(),
+        ip_address: "10.1.2.3".into(),
+    }];
+    main.ulimits = vec![Ulimit {
+        name: "nofile".into(),
+        soft_limit: 333,
+        hard_limit: 444,
+    }];
     main.docker_labels.insert("team".into(), "blue".into());
     let task = task(vec![main]);
     let report = world.run(&task).await;
     let output = world.logs(&task).await;
-    for expected in ["GREETING=hello world", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1", "1000\n", "/tmp\n", "casper\n", "10.1.2.3\tdb", "333\n", "readonly"] {
+    for expected in [
+        "GREETING=hello world",
+        "AWS_REGION=eu-central-1",
+        "AWS_DEFAULT_REGION=eu-central-1",
+        "1000\n",
+        "/tmp\n",
+        "casper\n",
+        "10.1.2.3\tdb",
+        "333\n",
+        "readonly",
+    ] {
         assert!(output.contains(expected), "{expected} is not in {output}");
     }
     let id = &report.containers[0].runtime_id;
@@ -269,7 +348,10 @@ async fn container_limits_hold() {
     world.rig.tell_all(vec![task.clone()]).await;
     let report = world.rig.status(task.task, "RUNNING").await;
     let get = |i: usize, field: &str| {
-        inspect(&report.containers[i].runtime_id, &format!("{{{{.HostConfig.{field}}}}}"))
+        inspect(
+            &report.containers[i].runtime_id,
+            &format!("{{{{.HostConfig.{field}}}}}"),
+        )
     };
     assert_eq!(get(0, "CpuShares"), "300");
     assert_eq!(get(1, "CpuShares"), "2");
@@ -287,14 +369,20 @@ async fn too_much_memory_is_an_oom_kill() {
     let task = task(vec![main]);
     let report = world.run(&task).await;
     let reason = &report.containers[0].reason;
-    assert_eq!(reason, "OutOfMemoryError: Container killed due to memory usage", "{report:?}");
+    assert_eq!(
+        reason, "OutOfMemoryError: Container killed due to memory usage",
+        "{report:?}"
+    );
     assert_eq!(report.containers[0].exit_code, Some(137));
     assert_eq!(report.stop_code, "EssentialContainerExited");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn task_limits_hold_over_all_containers_and_go_with_the_task() {
-    let settings = Settings { keep_stopped: Duration::ZERO, ..Settings::default() };
+    let settings = Settings {
+        keep_stopped: Duration::ZERO,
+        ..Settings::default()
+    };
     let mut world = world_with(settings).await;
     if !world.runtime.limits_tasks() {
         panic!("this test needs to run as root, to write below /sys/fs/cgroup");
@@ -308,13 +396,22 @@ async fn task_limits_hold_over_all_containers_and_go_with_the_task() {
     world.rig.tell_all(vec![task.clone()]).await;
     let report = world.rig.status(task.task, "RUNNING").await;
     let id = task.task;
-    let parent = inspect(&report.containers[0].runtime_id, "{{.HostConfig.CgroupParent}}");
-    let read = |path: String| std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let parent = inspect(
+        &report.containers[0].runtime_id,
+        "{{.HostConfig.CgroupParent}}",
+    );
+    let read =
+        |path: String| std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
     let v1 = std::path::Path::new("/sys/fs/cgroup/memory").exists();
     let directory = if v1 {
         assert_eq!(parent, format!("/ecs/{id}"));
-        assert_eq!(read(format!("/sys/fs/cgroup/cpu/ecs/{id}/cpu.cfs_quota_us")).trim(), "25000");
-        let limit = read(format!("/sys/fs/cgroup/memory/ecs/{id}/memory.limit_in_bytes"));
+        assert_eq!(
+            read(format!("/sys/fs/cgroup/cpu/ecs/{id}/cpu.cfs_quota_us")).trim(),
+            "25000"
+        );
+        let limit = read(format!(
+            "/sys/fs/cgroup/memory/ecs/{id}/memory.limit_in_bytes"
+        ));
         assert_eq!(limit.trim(), (48 << 20).to_string());
         format!("/sys/fs/cgroup/memory/ecs/{id}")
     } else {
@@ -324,7 +421,10 @@ async fn task_limits_hold_over_all_containers_and_go_with_the_task() {
             format!("/sys/fs/cgroup{parent}")
         };
         assert_eq!(read(format!("{directory}/cpu.max")).trim(), "25000 100000");
-        assert_eq!(read(format!("{directory}/memory.max")).trim(), (48 << 20).to_string());
+        assert_eq!(
+            read(format!("{directory}/memory.max")).trim(),
+            (48 << 20).to_string()
+        );
         directory
     };
     // The container's own cgroup is below the task's.
@@ -355,7 +455,12 @@ async fn an_image_that_cannot_be_pulled_fails_the_task() {
     let task = task(vec![main, container("side", &["sleep", "600"])]);
     let report = world.run(&task).await;
     assert_eq!(report.stop_code, "TaskFailedToStart");
-    assert!(report.stopped_reason.starts_with("CannotPullContainerError: "), "{report:?}");
+    assert!(
+        report
+            .stopped_reason
+            .starts_with("CannotPullContainerError: "),
+        "{report:?}"
+    );
     assert_eq!(report.stopped_reason, report.containers[0].reason);
     assert!(report.pull_started_at.is_some());
 }
@@ -367,8 +472,14 @@ async fn what_cannot_be_created_or_started_fails_the_task() {
     let mut main = container("main", &["true"]);
     main.working_directory = Some("not-absolute".into());
     let bad_create = task(vec![main]);
-    world.rig.tell_all(vec![bad_start.clone(), bad_create.clone()]).await;
-    for (task, name) in [(bad_start, "CannotStartContainerError: "), (bad_create, "CannotCreateContainerError: ")] {
+    world
+        .rig
+        .tell_all(vec![bad_start.clone(), bad_create.clone()])
+        .await;
+    for (task, name) in [
+        (bad_start, "CannotStartContainerError: "),
+        (bad_create, "CannotCreateContainerError: "),
+    ] {
         let report = world.rig.status(task.task, "STOPPED").await;
         assert!(report.stopped_reason.starts_with(name), "{report:?}");
         assert_eq!(report.stop_code, "TaskFailedToStart");
@@ -405,22 +516,37 @@ async fn containers_are_adopted_after_a_crash() {
     world.rig.status(dies.task, "RUNNING").await;
     world.rig.status(vanishes.task, "RUNNING").await;
     let started = inspect(&before.containers[0].runtime_id, "{{.State.StartedAt}}");
-    // Notes on progress are written within half a second.
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    world.rig.write_journal().await;
     let World { rig, .. } = world;
     rig.kill().await;
     docker_cli(&["kill", &container_name(&dies, 0)]);
     docker_cli(&["rm", "-f", &container_name(&vanishes, 0)]);
-    let mut world = World { rig: Rig::start(Arc::clone(&world.runtime), world.data.path(), Settings::default()).await, ..world };
+    let mut world = World {
+        rig: Rig::start(
+            Arc::clone(&world.runtime),
+            world.data.path(),
+            Settings::default(),
+        )
+        .await,
+        ..world
+    };
     world.rig.tell_all(all).await;
     let after = world.rig.status(stays.task, "RUNNING").await;
     assert_eq!(after.containers, before.containers);
     assert_eq!(after.started_at, before.started_at);
-    assert_eq!(inspect(&after.containers[0].runtime_id, "{{.State.StartedAt}}"), started);
+    assert_eq!(
+        inspect(&after.containers[0].runtime_id, "{{.State.StartedAt}}"),
+        started
+    );
     let report = world.rig.status(dies.task, "STOPPED").await;
     assert_eq!(report.containers[0].exit_code, Some(137));
     let report = world.rig.status(vanishes.task, "STOPPED").await;
-    assert!(report.containers[0].reason.starts_with("ContainerVanishedError"), "{report:?}");
+    assert!(
+        report.containers[0]
+            .reason
+            .starts_with("ContainerVanishedError"),
+        "{report:?}"
+    );
     assert_eq!(containers(world.instance).len(), 2);
 }
 
@@ -436,13 +562,30 @@ async fn containers_are_adopted_by_their_labels_without_a_journal() {
     let World { rig, data, .. } = world;
     rig.kill().await;
     std::fs::write(data.path().join("journal.redb"), b"not a journal at all").unwrap();
-    let mut world = World { rig: Rig::start(Arc::clone(&world.runtime), data.path(), Settings::default()).await, data, ..world };
-    assert_eq!(containers(world.instance).len(), 2, "nothing is removed before a complete set");
+    let mut world = World {
+        rig: Rig::start(Arc::clone(&world.runtime), data.path(), Settings::default()).await,
+        data,
+        ..world
+    };
+    assert_eq!(
+        containers(world.instance).len(),
+        2,
+        "nothing is removed before a complete set"
+    );
     world.rig.tell_all(vec![stays.clone()]).await;
     let after = world.rig.status(stays.task, "RUNNING").await;
-    assert_eq!(after.containers[0].runtime_id, before.containers[0].runtime_id);
-    eventually("the orphan is removed", || containers(world.instance).len() == 1).await;
-    assert_eq!(inspect(&after.containers[0].runtime_id, "{{.State.Running}}"), "true");
+    assert_eq!(
+        after.containers[0].runtime_id,
+        before.containers[0].runtime_id
+    );
+    eventually("the orphan is removed", || {
+        containers(world.instance).len() == 1
+    })
+    .await;
+    assert_eq!(
+        inspect(&after.containers[0].runtime_id, "{{.State.Running}}"),
+        "true"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -450,7 +593,7 @@ async fn a_stopped_task_never_runs_again() {
     let mut world = world().await;
     let task = task(vec![container("main", &["true"])]);
     world.run(&task).await;
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    world.rig.write_journal().await;
     for id in containers(world.instance) {
         docker_cli(&["rm", "-f", &id]);
     }

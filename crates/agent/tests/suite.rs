@@ -23,14 +23,21 @@ async fn suite<R: Runtime>(mine: &R, other: &R) {
     assert_eq!(created.sighting, Sighting::Created);
     let id = created.runtime_id.clone().unwrap();
     let again = mine.create(&task, 0).await.unwrap();
-    assert_eq!(again.runtime_id.as_ref(), Some(&id), "creating what exists adopts it");
+    assert_eq!(
+        again.runtime_id.as_ref(),
+        Some(&id),
+        "creating what exists adopts it"
+    );
     assert_eq!(again.sighting, Sighting::Created);
 
     let taken = other.create(&task, 0).await;
     assert!(matches!(taken, Err(RuntimeError::Refused(_))), "{taken:?}");
     assert!(other.list().await.unwrap().is_empty());
 
-    assert_eq!(mine.start(&task, 0).await.unwrap().sighting, Sighting::Running);
+    assert_eq!(
+        mine.start(&task, 0).await.unwrap().sighting,
+        Sighting::Running
+    );
     let listed = mine.list().await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].task, task.task);
@@ -38,9 +45,16 @@ async fn suite<R: Runtime>(mine: &R, other: &R) {
     assert_eq!(listed[0].standing, Standing::Running);
     assert_eq!(listed[0].runtime_id, id);
     let running = mine.create(&task, 0).await.unwrap();
-    assert_eq!(running.sighting, Sighting::Running, "adopting says where it is");
+    assert_eq!(
+        running.sighting,
+        Sighting::Running,
+        "adopting says where it is"
+    );
 
-    assert!(matches!(mine.remove(&name).await, Err(RuntimeError::Refused(_))));
+    assert!(matches!(
+        mine.remove(&name).await,
+        Err(RuntimeError::Refused(_))
+    ));
     let stopped = mine.stop(&name, Duration::ZERO).await.unwrap();
     let Sighting::Exited(exit) = stopped.sighting else {
         panic!("{stopped:?}");
@@ -48,14 +62,21 @@ async fn suite<R: Runtime>(mine: &R, other: &R) {
     assert_eq!(exit.code, 137);
     assert!(!exit.oom_killed);
     let stopped_again = mine.stop(&id, Duration::ZERO).await.unwrap();
-    assert_eq!(stopped_again.sighting, Sighting::Exited(exit), "stopping is repeatable");
+    assert_eq!(
+        stopped_again.sighting,
+        Sighting::Exited(exit),
+        "stopping is repeatable"
+    );
     mine.remove(&id).await.unwrap();
     mine.remove(&id).await.unwrap();
     assert_eq!(mine.inspect(&id).await.unwrap().sighting, Sighting::Missing);
     mine.release(task.task).await.unwrap();
 
     let mut logs = mine.logs(task.task, "main", None, false);
-    assert!(matches!(logs.next().await, Some(Err(RuntimeError::Refused(_)))));
+    assert!(matches!(
+        logs.next().await,
+        Some(Err(RuntimeError::Refused(_)))
+    ));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt as _;
 
 use crate::credentials::{Credentials, Target};
@@ -121,6 +121,11 @@ fn is_passing(code: Code) -> bool {
             | Code::Cancelled
             | Code::DeadlineExceeded
     )
+}
+
+/// What a call brought.
+pub(crate) fn answer<T>(response: Result<Response<T>, Status>) -> Result<T, ApiError> {
+    Ok(response?.into_inner())
 }
 
 impl Api {

@@ -150,6 +150,7 @@ mod tests {
                 account_id: "0".to_owned(),
                 access_key_id: "FILE".to_owned(),
                 secret_access_key: "s".to_owned(),
+                agent_listen: None,
             })
             .unwrap();
         let wanted = Wanted {

@@ -42,6 +42,9 @@ pub(crate) struct ClientFile {
     pub(crate) account_id: String,
     pub(crate) access_key_id: String,
     pub(crate) secret_access_key: String,
+    /// Where agents reach it, for the next `up`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) agent_listen: Option<SocketAddr>,
 }
 
 /// `up.json`: what was started. Written after each start, so that a crash in between leaves
@@ -381,6 +384,7 @@ mod tests {
             account_id: "000000000000".to_owned(),
             access_key_id: "AKIA".to_owned(),
             secret_access_key: "s".to_owned(),
+            agent_listen: None,
         };
         data.write_client(&client).unwrap();
         data.write_client(&client).unwrap();

@@ -2,7 +2,7 @@
 
 use longshore_proto::ecs;
 
-use crate::api::{Api, ApiError};
+use crate::api::{self, Api, ApiError};
 
 /// With 100 entries each, more than any quota of ECS lets one list hold on one screen.
 const MAX_PAGES: usize = 1000;
@@ -38,7 +38,7 @@ pub(crate) async fn clusters(api: &Api) -> Result<Vec<ecs::Cluster>, ApiError> {
             next_token,
             max_results: Some(PAGE_SIZE),
         };
-        let page = api.ecs.clone().list_clusters(request).await?.into_inner();
+        let page = api::answer(api.ecs.clone().list_clusters(request).await)?;
         Ok((page.cluster_arns, page.next_token))
     })
     .await?;
@@ -58,8 +58,8 @@ pub(crate) async fn describe_clusters(
         clusters: clusters.to_vec(),
         include: Vec::new(),
     };
-    let response = api.ecs.clone().describe_clusters(request).await?;
-    Ok(response.into_inner().clusters)
+    let response = api::answer(api.ecs.clone().describe_clusters(request).await)?;
+    Ok(response.clusters)
 }
 
 /// Every container instance of a cluster.
@@ -74,8 +74,7 @@ pub(crate) async fn container_instances(
             max_results: Some(PAGE_SIZE),
             ..Default::default()
         };
-        let page = api.ecs.clone().list_container_instances(request).await?;
-        let page = page.into_inner();
+        let page = api::answer(api.ecs.clone().list_container_instances(request).await)?;
         Ok((page.container_instance_arns, page.next_token))
     })
     .await?;
@@ -86,12 +85,8 @@ pub(crate) async fn container_instances(
             container_instances: batch.to_vec(),
             include: Vec::new(),
         };
-        let response = api
-            .ecs
-            .clone()
-            .describe_container_instances(request)
-            .await?;
-        instances.extend(response.into_inner().container_instances);
+        let response = api::answer(api.ecs.clone().describe_container_instances(request).await)?;
+        instances.extend(response.container_instances);
     }
     Ok(instances)
 }
@@ -105,7 +100,7 @@ pub(crate) async fn services(api: &Api, cluster: &str) -> Result<Vec<ecs::Servic
             max_results: Some(PAGE_SIZE),
             ..Default::default()
         };
-        let page = api.ecs.clone().list_services(request).await?.into_inner();
+        let page = api::answer(api.ecs.clone().list_services(request).await)?;
         Ok((page.service_arns, page.next_token))
     })
     .await?;
@@ -128,8 +123,8 @@ pub(crate) async fn describe_services(
         services: services.to_vec(),
         include: Vec::new(),
     };
-    let response = api.ecs.clone().describe_services(request).await?;
-    Ok(response.into_inner().services)
+    let response = api::answer(api.ecs.clone().describe_services(request).await)?;
+    Ok(response.services)
 }
 
 /// ARNs of the tasks of a cluster with this desired status, RUNNING or STOPPED.
@@ -146,7 +141,7 @@ pub(crate) async fn task_arns(
             max_results: Some(PAGE_SIZE),
             ..Default::default()
         };
-        let page = api.ecs.clone().list_tasks(request).await?.into_inner();
+        let page = api::answer(api.ecs.clone().list_tasks(request).await)?;
         Ok((page.task_arns, page.next_token))
     })
     .await
@@ -165,8 +160,8 @@ pub(crate) async fn describe_tasks(
             tasks: batch.to_vec(),
             include: Vec::new(),
         };
-        let response = api.ecs.clone().describe_tasks(request).await?;
-        described.extend(response.into_inner().tasks);
+        let response = api::answer(api.ecs.clone().describe_tasks(request).await)?;
+        described.extend(response.tasks);
     }
     Ok(described)
 }
@@ -201,8 +196,7 @@ pub(crate) async fn task_definition_arns(
             max_results: Some(PAGE_SIZE),
             ..Default::default()
         };
-        let page = api.ecs.clone().list_task_definitions(request).await?;
-        let page = page.into_inner();
+        let page = api::answer(api.ecs.clone().list_task_definitions(request).await)?;
         Ok((page.task_definition_arns, page.next_token))
     })
     .await

@@ -146,8 +146,11 @@ impl Progress {
 
     /// Ends with a line that stays.
     pub(crate) fn done(mut self, message: &str) {
-        if let Some(spinner) = self.spinner.take() {
-            spinner.finish_and_clear();
+        match self.spinner.take() {
+            Some(spinner) => spinner.finish_and_clear(),
+            // The plain line stands there already.
+            None if message == self.last => return,
+            None => {}
         }
         say(message);
     }

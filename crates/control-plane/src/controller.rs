@@ -22,7 +22,7 @@ use crate::settings::Settings;
 use crate::{commit, gather, sweep};
 
 /// How often every key is looked at, whatever was announced.
-const RELIST_INTERVAL: Duration = Duration::from_secs(10);
+pub const RELIST_INTERVAL: Duration = Duration::from_secs(10);
 /// Decisions under way at once. Their commits share the store's group commit.
 const MAX_IN_FLIGHT: usize = 64;
 /// How long a key rests whose plan the store refuses for what it is, so that it delays no other.
@@ -219,47 +219,101 @@ impl Queue {
 }
 
 /// What became of one activation.
-struct Activation {
-    key: Key,
-    outcome: Outcome,
+#[derive(Debug)]
+pub struct Activation {
+    /// What was decided about.
+    pub key: Key,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
-enum Outcome {
+/// How one activation ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// What the key names does not exist.
     Gone,
+    /// The plan, which may be empty, is committed.
     Done {
+        /// When to look again though nothing changes.
         wake_at: Option<Timestamp>,
+        /// Why nothing more is done.
         reasons: Vec<Reason>,
     },
+    /// What was decided from has changed; decide again.
     Conflict,
+    /// The store refuses the plan for what it is.
     Poison,
+    /// The store has failed, and with it the process.
     StoreFailed,
+}
+
+/// What is looked at now, and what is to be looked at: each key by one activation at a time.
+#[derive(Debug, Default)]
+pub struct Rounds {
+    /// What is to be looked at.
+    pub queue: Queue,
+    in_flight: BTreeSet<Key>,
+    /// Keys that were named again while a decision about them was under way.
+    again: BTreeSet<Key>,
+}
+
+/// The store has failed; the process must be restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreFailed;
+
+impl Rounds {
+    /// The next key to decide about, while there is room for one more decision. The caller
+    /// answers each with [`Rounds::finish`].
+    pub fn start(&mut self, now: Timestamp) -> Option<Key> {
+        while self.in_flight.len() < MAX_IN_FLIGHT {
+            let key = self.queue.pop(now)?;
+            if self.in_flight.contains(&key) {
+                self.again.insert(key);
+                continue;
+            }
+            self.in_flight.insert(key.clone());
+            return Some(key);
+        }
+        None
+    }
+
+    /// Takes over what became of an activation.
+    ///
+    /// # Errors
+    /// [`StoreFailed`] when nothing can be decided any more.
+    pub fn finish(&mut self, activation: Activation, now: Timestamp) -> Result<(), StoreFailed> {
+        let Activation { key, outcome } = activation;
+        self.in_flight.remove(&key);
+        match outcome {
+            Outcome::Gone => self.queue.settle(&key, None, &[]),
+            Outcome::Done { wake_at, reasons } => self.queue.settle(&key, wake_at, &reasons),
+            Outcome::Conflict => self.queue.push(key.clone()),
+            Outcome::Poison => self.queue.settle(&key, Some(now.after(POISON_WAIT)), &[]),
+            Outcome::StoreFailed => return Err(StoreFailed),
+        }
+        if self.again.remove(&key) {
+            self.queue.push(key);
+        }
+        Ok(())
+    }
 }
 
 /// Runs the controllers until the process ends. Returns when the store has failed.
 pub async fn run(ecs: Arc<Ecs>, settings: Settings) {
     let mut changes = ecs.db.subscribe();
-    let mut queue = Queue::default();
-    queue.push_all(&ecs.db.view());
+    let mut rounds = Rounds::default();
+    rounds.queue.push_all(&ecs.db.view());
     let mut relist = tokio::time::interval(RELIST_INTERVAL);
     relist.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut running: JoinSet<Activation> = JoinSet::new();
-    let mut in_flight: BTreeSet<Key> = BTreeSet::new();
-    // Keys that were named again while a decision about them was under way.
-    let mut again: BTreeSet<Key> = BTreeSet::new();
 
     loop {
         let now = ecs.ctx().now;
-        while running.len() < MAX_IN_FLIGHT {
-            let Some(key) = queue.pop(now) else { break };
-            if in_flight.contains(&key) {
-                again.insert(key);
-                continue;
-            }
-            in_flight.insert(key.clone());
+        while let Some(key) = rounds.start(now) {
             running.spawn(activate(Arc::clone(&ecs), settings, key));
         }
         let timer = async {
-            match queue.next_wake() {
+            match rounds.queue.next_wake() {
                 Some(at) => tokio::time::sleep(at.since(now)).await,
                 None => std::future::pending().await,
             }
@@ -274,8 +328,8 @@ pub async fn run(ecs: Arc<Ecs>, settings: Settings) {
                 let view = ecs.db.view();
                 loop {
                     match &received {
-                        Ok(batch) => batch.iter().for_each(|change| queue.note(change, &view)),
-                        Err(()) => queue.push_all(&view),
+                        Ok(batch) => batch.iter().for_each(|change| rounds.queue.note(change, &view)),
+                        Err(()) => rounds.queue.push_all(&view),
                     }
                     received = match changes.try_recv() {
                         Ok(batch) => Ok(batch),
@@ -285,26 +339,18 @@ pub async fn run(ecs: Arc<Ecs>, settings: Settings) {
                 }
             }
             Some(finished) = running.join_next() => {
-                let Ok(Activation { key, outcome }) = finished else {
+                let Ok(activation) = finished else {
                     // A decision that panics is a broken invariant; the process must not go on.
                     tracing::error!("a controller panicked; stopping");
                     return;
                 };
-                in_flight.remove(&key);
-                match outcome {
-                    Outcome::Gone => queue.settle(&key, None, &[]),
-                    Outcome::Done { wake_at, reasons } => queue.settle(&key, wake_at, &reasons),
-                    Outcome::Conflict => queue.push(key.clone()),
-                    Outcome::Poison => queue.settle(&key, Some(now.after(POISON_WAIT)), &[]),
-                    Outcome::StoreFailed => return,
-                }
-                if again.remove(&key) {
-                    queue.push(key);
+                if rounds.finish(activation, now) == Err(StoreFailed) {
+                    return;
                 }
             }
             () = timer => {}
             _ = relist.tick() => {
-                queue.push_all(&ecs.db.view());
+                rounds.queue.push_all(&ecs.db.view());
                 let txn = sweep::sweep(&ecs.db.view(), now);
                 if let Err(error) = ecs.db.commit(txn).await {
                     tracing::debug!(%error, "the sweep is left to the next round");
@@ -315,7 +361,7 @@ pub async fn run(ecs: Arc<Ecs>, settings: Settings) {
 }
 
 /// One decision and its commit.
-async fn activate(ecs: Arc<Ecs>, settings: Settings, key: Key) -> Activation {
+pub async fn activate(ecs: Arc<Ecs>, settings: Settings, key: Key) -> Activation {
     let decision = decide(&ecs.db.view(), &key, settings, &mut ecs.ctx());
     let outcome = match decision {
         None => Outcome::Gone,

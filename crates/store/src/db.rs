@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 
-use crate::contract::{Commit, CommitError, Guard, Revision, Store, Unavailable, Write};
+use crate::contract::{Commit, CommitError, Guard, Revision, Snapshot, Store, Unavailable, Write};
 use crate::table::{self, Record};
 use crate::view::{Change, Stored, View, task_change};
-use crate::watch::WatchError;
+use crate::watch::{Batch, WatchError};
 
 /// Batches of changes a subscriber may lag behind before it must look at everything again.
 const CHANGE_BACKLOG: usize = 4096;
@@ -115,20 +115,52 @@ impl Db {
     /// # Errors
     /// [`Unavailable`] if the store cannot be read.
     pub async fn open(store: Arc<dyn Store>) -> Result<Arc<Self>, Unavailable> {
-        let view = View::from_snapshot(store.list("").await?);
-        let revision = view.revision;
-        let db = Arc::new(Self {
-            store,
-            view: RwLock::new(view),
-            applied: watch::Sender::new(Progress::At(revision)),
-            changes: broadcast::Sender::new(CHANGE_BACKLOG),
-        });
+        let snapshot = store.list("").await?;
+        let revision = snapshot.revision;
+        let db = Arc::new(Self::at(store, snapshot));
         tokio::spawn(Self::follow(
             Arc::downgrade(&db),
             Arc::clone(&db.store),
             revision,
         ));
         Ok(db)
+    }
+
+    /// What `store` held when `snapshot` was read, followed by nobody: the caller hands on every
+    /// batch of the watch with [`Db::apply`], or a new list with [`Db::replace`]. For simulations,
+    /// which decide when the view moves.
+    pub fn at(store: Arc<dyn Store>, snapshot: Snapshot) -> Self {
+        let view = View::from_snapshot(snapshot);
+        Self {
+            store,
+            applied: watch::Sender::new(Progress::At(view.revision)),
+            view: RwLock::new(view),
+            changes: broadcast::Sender::new(CHANGE_BACKLOG),
+        }
+    }
+
+    /// Takes over the next batch of the watch and announces it.
+    pub fn apply(&self, batch: &Batch) {
+        let changes = {
+            let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+            let apply = |event| view.apply(event, batch.revision);
+            batch.events.iter().filter_map(apply).collect::<Vec<_>>()
+        };
+        self.applied.send_replace(Progress::At(batch.revision));
+        if !changes.is_empty() {
+            // Nobody listening is fine: a new subscriber reads the view first.
+            let _ = self.changes.send(Arc::new(changes));
+        }
+    }
+
+    /// Takes over a whole list after a gap, and announces everything there is in it.
+    pub fn replace(&self, snapshot: Snapshot) {
+        let view = View::from_snapshot(snapshot);
+        let revision = view.revision;
+        let changes = everything(&view);
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+        self.applied.send_replace(Progress::At(revision));
+        let _ = self.changes.send(Arc::new(changes));
     }
 
     async fn follow(db: std::sync::Weak<Self>, store: Arc<dyn Store>, mut revision: Revision) {
@@ -149,17 +181,7 @@ impl Db {
                 let Some(db) = db.upgrade() else { return };
                 match next {
                     Some(Ok(batch)) => {
-                        revision = batch.revision;
-                        let changes = {
-                            let mut view = db.view.write().unwrap_or_else(PoisonError::into_inner);
-                            let apply = |event| view.apply(event, batch.revision);
-                            batch.events.iter().filter_map(apply).collect::<Vec<_>>()
-                        };
-                        db.applied.send_replace(Progress::At(revision));
-                        if !changes.is_empty() {
-                            // Nobody listening is fine: a new subscriber reads the view first.
-                            let _ = db.changes.send(Arc::new(changes));
-                        }
+                        db.apply(&batch);
                     }
                     Some(Err(error)) => match db.relist(error).await {
                         Some(listed) => {
@@ -183,12 +205,8 @@ impl Db {
         tracing::warn!(%error, "the watch has a gap; reading everything again");
         match self.store.list("").await {
             Ok(snapshot) => {
-                let view = View::from_snapshot(snapshot);
-                let revision = view.revision;
-                let changes = everything(&view);
-                *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
-                self.applied.send_replace(Progress::At(revision));
-                let _ = self.changes.send(Arc::new(changes));
+                let revision = snapshot.revision;
+                self.replace(snapshot);
                 Some(revision)
             }
             Err(cause) => {

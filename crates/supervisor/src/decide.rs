@@ -30,7 +30,7 @@ pub fn supervise(assignment: &Assignment, observed: &Observed, now: Timestamp) -
         if container.in_flight.is_some() {
             continue;
         }
-        if let Some(at) = container.start_given_up_at() {
+        if let Some(at) = container.start_given_up_at().filter(|at| *at > now) {
             plan.wake(at);
         }
         let Some(operation) = next(definition, container, ending, observed.discard) else {
@@ -73,7 +73,9 @@ fn next(
 }
 
 fn stop_timeout(definition: &ContainerDefinition) -> Duration {
-    definition.stop_timeout.map_or(DEFAULT_STOP_TIMEOUT, |seconds| {
-        Duration::from_secs(u64::from(seconds))
-    })
+    definition
+        .stop_timeout
+        .map_or(DEFAULT_STOP_TIMEOUT, |seconds| {
+            Duration::from_secs(u64::from(seconds))
+        })
 }

@@ -201,10 +201,7 @@ impl ObservedContainer {
 
     /// Whether it has run.
     pub fn has_run(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Running | Phase::Exited(_) | Phase::Gone
-        )
+        matches!(self.phase, Phase::Running | Phase::Exited(_) | Phase::Gone)
     }
 
     /// Whether it is over for a reason of its own: it exited, vanished or could not be started.

@@ -10,7 +10,8 @@ use crate::observed::{Ending, Observed, ObservedContainer, Phase};
 const ESSENTIAL_EXITED: &str = "Essential container in task exited";
 /// What Docker's OOM kill is called (ECS developer guide, "stopped tasks").
 const OUT_OF_MEMORY: &str = "OutOfMemoryError: Container killed due to memory usage";
-const VANISHED: &str = "ContainerVanishedError: The container was removed from the node; nothing more is known of it";
+const VANISHED: &str =
+    "ContainerVanishedError: The container was removed from the node; nothing more is known of it";
 
 /// The report on one task. [`crate::settle`] must have seen the same observation.
 pub fn report(assignment: &Assignment, observed: &Observed) -> TaskReport {
@@ -37,7 +38,10 @@ pub fn report(assignment: &Assignment, observed: &Observed) -> TaskReport {
         ),
         Some(Ending::Failed { container }) => (
             Some(StopCode::TaskFailedToStart),
-            observed.containers.get(container).and_then(container_reason),
+            observed
+                .containers
+                .get(container)
+                .and_then(container_reason),
         ),
     };
     TaskReport {
@@ -56,7 +60,10 @@ pub fn report(assignment: &Assignment, observed: &Observed) -> TaskReport {
 
 fn container_status(observed: &Observed, container: &ObservedContainer) -> ContainerStatus {
     let over = observed.ending.is_some() && container.is_at_rest();
-    if observed.last_status == TaskStatus::Stopped || over || container.is_finished() {
+    // One that failed or exited and runs nevertheless is being stopped; what was said stands.
+    let was_over =
+        container.failure.is_some() || matches!(container.phase, Phase::Exited(_) | Phase::Gone);
+    if observed.last_status == TaskStatus::Stopped || over || was_over {
         ContainerStatus::Stopped
     } else if container.phase == Phase::Running {
         ContainerStatus::Running

@@ -10,8 +10,9 @@ use crate::observed::{Ending, Failure, Observed, ObservedContainer, Phase};
 /// changes nothing.
 pub fn settle(assignment: &Assignment, observed: &mut Observed, now: Timestamp) {
     for container in &mut observed.containers {
+        // The request stands: it is over only once the container was stopped and looked at.
         if container.start_given_up_at().is_some_and(|at| at <= now) {
-            container.fail(Failure {
+            container.failure.get_or_insert_with(|| Failure {
                 name: "DockerTimeoutError".to_owned(),
                 detail: "Could not transition to running; timed out after waiting 3m0s".to_owned(),
             });
@@ -47,7 +48,11 @@ fn ending(assignment: &Assignment, observed: &Observed) -> Option<Ending> {
             Some(Ending::Failed { container: index })
         }
         Some(_) => Some(Ending::Exited),
-        None if observed.containers.iter().all(ObservedContainer::is_finished) => {
+        None if observed
+            .containers
+            .iter()
+            .all(ObservedContainer::is_finished) =>
+        {
             Some(Ending::Exited)
         }
         None => None,

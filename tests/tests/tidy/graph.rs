@@ -23,6 +23,21 @@ pub(crate) const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ),
     ("agent", &["model", "proto", "supervisor"]),
     ("cli", &["proto", "model"]),
+    // The test kit; nothing depends on it.
+    (
+        "sim",
+        &[
+            "model",
+            "proto",
+            "scheduler",
+            "reconcile",
+            "supervisor",
+            "store",
+            "api",
+            "control-plane",
+            "agent",
+        ],
+    ),
     ("schema-generator", &[]),
     // Drives the binaries from outside, like any user.
     ("tests", &["proto"]),

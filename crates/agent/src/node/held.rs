@@ -53,7 +53,9 @@ impl Held {
         let mut observed = record.observed;
         // A record of another shape cannot be written, but is no reason to fall over.
         let containers = record.assignment.containers.len();
-        observed.containers.resize_with(containers, Default::default);
+        observed
+            .containers
+            .resize_with(containers, Default::default);
         let saved = Some(observed.clone());
         Self::with(record.assignment, observed, saved)
     }
@@ -114,7 +116,10 @@ impl Held {
     }
 
     fn place(&self, name: &str) -> Option<usize> {
-        self.assignment.containers.iter().position(|c| c.name == name)
+        self.assignment
+            .containers
+            .iter()
+            .position(|c| c.name == name)
     }
 
     /// Looks at a container where a listing shows something else than what is known.
@@ -257,7 +262,11 @@ impl Held {
     /// Decides how long the containers of this stopped task are kept.
     pub(super) fn keep_or_discard(&mut self, keep: Duration, now: Timestamp) {
         let until = self.observed.stopped_at.unwrap_or(now).after(keep);
-        let exists = self.observed.containers.iter().any(ObservedContainer::exists);
+        let exists = self
+            .observed
+            .containers
+            .iter()
+            .any(ObservedContainer::exists);
         if !exists || until <= now {
             self.observed.discard = true;
         } else if !self.observed.discard {
@@ -309,7 +318,11 @@ impl Held {
     }
 
     pub(super) fn acknowledge(&mut self, sequence: u64) {
-        if self.sent.as_ref().is_some_and(|(sent, _)| *sent <= sequence) {
+        if self
+            .sent
+            .as_ref()
+            .is_some_and(|(sent, _)| *sent <= sequence)
+        {
             self.acknowledged = true;
         }
     }

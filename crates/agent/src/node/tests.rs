@@ -216,7 +216,10 @@ fn a_task_runs_its_whole_life() {
     assert_eq!(world.last(&task).stop_code, None);
     assert_eq!(world.last(&task).containers[0].exit_code, Some(137));
     world.tell(false, &[], &[task.task]);
-    assert!(world.journal.contains_key(&task.task), "kept with its containers");
+    assert!(
+        world.journal.contains_key(&task.task),
+        "kept with its containers"
+    );
     world.pass_time(Duration::from_secs(3700));
     assert!(world.engine.containers.is_empty());
     assert!(world.node.is_empty());
@@ -238,16 +241,6 @@ fn sets_that_come_twice_or_late_change_nothing() {
     world.tell(true, &[task], &[]);
     world.list();
     assert_eq!(world.starts(), 1);
-}
-
-#[test]
-fn a_session_that_begins_with_a_diff_is_not_believed() {
-    let mut world = World::new();
-    let task = task(1);
-    world.tell(false, std::slice::from_ref(&task), &[]);
-    assert!(world.node.is_empty());
-    world.tell(true, std::slice::from_ref(&task), &[]);
-    assert_eq!(world.last(&task).last_status, TaskStatus::Running);
 }
 
 #[test]
@@ -275,7 +268,10 @@ fn a_stopped_task_is_kept_until_its_report_is_acknowledged_and_it_is_removed() {
     let task = task(1);
     world.acknowledges = false;
     world.tell(true, &[stopped(&task)], &[]);
-    assert!(world.engine.created.is_empty(), "never started, so nothing is made");
+    assert!(
+        world.engine.created.is_empty(),
+        "never started, so nothing is made"
+    );
     assert_eq!(world.last(&task).last_status, TaskStatus::Stopped);
     world.tell(false, &[], &[task.task]);
     assert!(!world.node.is_empty());
@@ -356,6 +352,21 @@ fn without_a_journal_containers_are_adopted_or_removed_on_a_complete_set_only() 
 }
 
 #[test]
+fn a_session_that_begins_with_a_partial_set_works_and_removes_nothing() {
+    let mut world = World::new();
+    let (old, new) = (task(1), task(2));
+    world.tell(true, std::slice::from_ref(&old), &[]);
+    world.restart();
+    world.list();
+    world.connect();
+    world.tell(false, std::slice::from_ref(&new), &[]);
+    for task in [&old, &new] {
+        assert_eq!(world.last(task).last_status, TaskStatus::Running);
+    }
+    assert_eq!(world.starts(), 2);
+}
+
+#[test]
 fn orphans_wait_for_the_first_listing_too() {
     let mut world = World::new();
     let task = task(1);
@@ -432,7 +443,10 @@ fn docker_away_for_too_long_fails_the_task() {
     let task = task(1);
     world.tell(true, std::slice::from_ref(&task), &[]);
     world.pass_time(Duration::from_secs(700));
-    assert_eq!(world.last(&task).stop_code, Some(StopCode::TaskFailedToStart));
+    assert_eq!(
+        world.last(&task).stop_code,
+        Some(StopCode::TaskFailedToStart)
+    );
 }
 
 #[test]
@@ -507,6 +521,8 @@ fn sixty_assignments_cost_one_journal_write() {
             removed: vec![],
         }),
     );
-    let writes = effects.iter().filter(|e| matches!(e, Effect::Journal { .. }));
+    let writes = effects
+        .iter()
+        .filter(|e| matches!(e, Effect::Journal { .. }));
     assert_eq!(writes.count(), 1);
 }

@@ -234,7 +234,13 @@ impl DockerRuntime {
         container: usize,
         cgroup_parent: Option<&str>,
     ) -> Result<String, bollard::errors::Error> {
-        let body = config::body(task, container, self.instance, cgroup_parent, self.pids_limit);
+        let body = config::body(
+            task,
+            container,
+            self.instance,
+            cgroup_parent,
+            self.pids_limit,
+        );
         let name = container_name(task, container);
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         let _permit = self.creates.acquire().await;
@@ -254,7 +260,10 @@ impl Runtime for DockerRuntime {
     async fn create(&self, task: &Assignment, container: usize) -> Result<Look, RuntimeError> {
         const NAME: &str = "CannotCreateContainerError";
         let Some(definition) = task.containers.get(container) else {
-            return Err(RuntimeError::refused(NAME, "the task has no such container"));
+            return Err(RuntimeError::refused(
+                NAME,
+                "the task has no such container",
+            ));
         };
         let limited = task.cpu.is_some() || task.memory.is_some();
         let parent = if limited {
@@ -349,7 +358,9 @@ impl Runtime for DockerRuntime {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) if has_status(&error, 404) => Ok(()),
             Ok(Err(error)) => Err(failed("CannotRemoveContainerError", error)),
-            Err(_) => Err(RuntimeError::Uncertain("the removal did not end".to_owned())),
+            Err(_) => Err(RuntimeError::Uncertain(
+                "the removal did not end".to_owned(),
+            )),
         }
     }
 

@@ -115,7 +115,10 @@ impl Engine {
             return Ok(None);
         }
         let name = "CannotPullContainerError";
-        Err(RuntimeError::refused(name, format_args!("{image} not found")))
+        Err(RuntimeError::refused(
+            name,
+            format_args!("{image} not found"),
+        ))
     }
 
     fn create(
@@ -131,7 +134,10 @@ impl Engine {
         }
         let Some(definition) = task.containers.get(container) else {
             let name = "CannotCreateContainerError";
-            return Err(RuntimeError::refused(name, "the task has no such container"));
+            return Err(RuntimeError::refused(
+                name,
+                "the task has no such container",
+            ));
         };
         let mut bindings = Vec::new();
         for mapping in &definition.port_mappings {
@@ -190,7 +196,9 @@ impl Engine {
 
     fn inspect(&self, instance: InstanceId, name: &str) -> Result<Look, RuntimeError> {
         self.answer()?;
-        let found = self.name_of(name).and_then(|name| self.containers.get(&name));
+        let found = self
+            .name_of(name)
+            .and_then(|name| self.containers.get(&name));
         match found {
             Some(found) if found.instance == instance => Ok(look(found)),
             Some(_) => Err(RuntimeError::refused(
@@ -381,9 +389,11 @@ impl Runtime for FakeRuntime {
         _tail: Option<u32>,
         _follow: bool,
     ) -> BoxStream<'static, Result<LogPiece, RuntimeError>> {
-        let known = self.engine().containers.values().any(|c| {
-            c.task == task && c.container == container
-        });
+        let known = self
+            .engine()
+            .containers
+            .values()
+            .any(|c| c.task == task && c.container == container);
         let piece = if known {
             Ok(LogPiece {
                 stream: LogStream::Stdout,

@@ -233,7 +233,9 @@ pub fn labels(
     instance: InstanceId,
 ) -> std::collections::BTreeMap<String, String> {
     let definition = task.containers.get(container);
-    let mut labels = definition.map(|c| c.docker_labels.clone()).unwrap_or_default();
+    let mut labels = definition
+        .map(|c| c.docker_labels.clone())
+        .unwrap_or_default();
     let ours = [
         (label::TASK_ARN, task.task_arn.clone()),
         (

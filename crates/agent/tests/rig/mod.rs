@@ -25,7 +25,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 pub const IMAGE: &str = "longshore-test/busybox:1";
-const SOCKET: &str = "unix:///var/run/docker.sock";
+/// The engine of the docker command, so that both speak to one.
+fn engine() -> String {
+    std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned())
+}
 /// Longest wait for anything; nothing here takes long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -39,7 +42,10 @@ pub fn image() -> &'static str {
         std::fs::create_dir(directory.path().join("tmp")).unwrap();
         std::fs::copy("/bin/busybox", bin.join("busybox"))
             .expect("these tests make their image from /bin/busybox: install busybox-static");
-        for applet in ["sh", "sleep", "echo", "httpd", "env", "cat", "true", "false", "id", "dd", "hostname", "pwd", "wget", "yes", "head", "tail"] {
+        for applet in [
+            "sh", "sleep", "echo", "httpd", "env", "cat", "true", "false", "id", "dd", "hostname",
+            "pwd", "wget", "yes", "head", "tail",
+        ] {
             std::os::unix::fs::symlink("busybox", bin.join(applet)).unwrap();
         }
         let mut tar = Command::new("tar")
@@ -52,7 +58,10 @@ pub fn image() -> &'static str {
             .stdin(tar.stdout.take().unwrap())
             .output()
             .expect("these tests need the docker command");
-        assert!(done.status.success(), "docker import failed; these tests need a running Docker: {done:?}");
+        assert!(
+            done.status.success(),
+            "docker import failed; these tests need a running Docker: {done:?}"
+        );
         tar.wait().unwrap();
     });
     IMAGE
@@ -67,8 +76,8 @@ pub fn random_task() -> TaskId {
 }
 
 pub async fn docker(instance: InstanceId) -> DockerRuntime {
-    let engine = Engine::connect(SOCKET).await.expect(
-        "these tests need a Docker engine that answers at /var/run/docker.sock, and none does",
+    let engine = Engine::connect(&engine()).await.expect(
+        "these tests need a Docker engine that answers at DOCKER_HOST or /var/run/docker.sock, and none does",
     );
     let settings = docker::Settings {
         instance,
@@ -173,6 +182,17 @@ impl Rig {
         self.tell_all(tasks).await;
     }
 
+    /// Makes the journal hold all that is known by now: the stop of a task that never began is
+    /// reported once it is written, and what waits is written with it.
+    pub async fn write_journal(&mut self) {
+        let mut mark = task(vec![container("mark", &[])]);
+        mark.desired_status = DesiredStatus::Stopped;
+        let id = mark.task;
+        let told = self.told.values().cloned();
+        self.tell_all(told.chain([mark]).collect()).await;
+        self.status(id, "STOPPED").await;
+    }
+
     async fn input(&self, input: Input) {
         self.events.send(Event::Input(input)).await.unwrap();
     }
@@ -193,7 +213,10 @@ impl Rig {
             }
             let message = timeout(PATIENCE, self.heard.recv()).await;
             let Ok(Some(message)) = message else {
-                panic!("task {id} never came to {what}; last: {:?}", self.reports.get(&task));
+                panic!(
+                    "task {id} never came to {what}; last: {:?}",
+                    self.reports.get(&task)
+                );
             };
             if let Some(Body::Reports(reports)) = message.body {
                 for report in reports.tasks {
@@ -208,7 +231,8 @@ impl Rig {
     }
 
     pub async fn status(&mut self, task: TaskId, status: &str) -> TaskReport {
-        self.hear(task, status, |report| report.last_status == status).await
+        self.hear(task, status, |report| report.last_status == status)
+            .await
     }
 }
 

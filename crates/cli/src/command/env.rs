@@ -114,6 +114,7 @@ mod tests {
             account_id: "000000000000".to_owned(),
             access_key_id: "AKIAEXAMPLE".to_owned(),
             secret_access_key: secret.to_owned(),
+            agent_listen: None,
         }
     }
 

@@ -7,8 +7,7 @@ use longshore_proto::{Timestamp, node};
 use serde_json::json;
 
 use super::{ClusterArgument, Global, Output, UsageError, parse_duration};
-use crate::api::ApiError;
-use crate::{table, terminal};
+use crate::{api, table, terminal};
 
 const EXAMPLES: &str = "\
 EXAMPLES:
@@ -52,8 +51,7 @@ impl JoinToken {
             uses: self.uses,
             ttl_seconds: u32::try_from(self.ttl.as_secs())?,
         };
-        let response = api.nodes.create_join_token(request).await;
-        let response = response.map_err(ApiError::from)?.into_inner();
+        let response = api::answer(api.nodes.create_join_token(request).await)?;
         match global.output {
             Output::Json => {
                 let expires_at = Timestamp::from_millis(response.expires_at);

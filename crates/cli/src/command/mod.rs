@@ -79,13 +79,12 @@ pub(crate) struct Global {
     )]
     endpoint: Option<String>,
 
-    /// Certificates of the authorities to trust with https, in PEM [default: the system's]
+    /// Certificates of the authorities to trust with https, in PEM [default: $AWS_CA_BUNDLE, else
+    /// the system's]
     #[arg(
         long,
         global = true,
         value_name = "FILE",
-        env = "AWS_CA_BUNDLE",
-        hide_env_values = true,
         help_heading = "Global options"
     )]
     ca_bundle: Option<PathBuf>,
@@ -159,7 +158,11 @@ impl Global {
     }
 
     async fn connect(&self) -> anyhow::Result<Api> {
-        Ok(Api::connect(&self.target()?, self.ca_bundle.as_deref()).await?)
+        let ca_bundle = self.ca_bundle.clone().or_else(|| {
+            let named = variable("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+            named.map(PathBuf::from)
+        });
+        Ok(Api::connect(&self.target()?, ca_bundle.as_deref()).await?)
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::{ClusterArgument, Global, Output, parse_duration};
-use crate::api::{Api, ApiError, Patience};
+use crate::api::{self, Api, ApiError, Patience};
 use crate::listing;
 use crate::table::{self, Listing};
 use crate::terminal::{self, Progress};
@@ -219,7 +219,7 @@ impl Create {
             desired_count: Some(self.count),
             ..Default::default()
         };
-        let response = api.ecs.create_service(request).await?.into_inner();
+        let response = api::answer(api.ecs.create_service(request).await)?;
         let mut service = response.service.unwrap_or_default();
         if self.wait {
             service = wait_until_stable(api, &cluster, service, self.limit.timeout).await?;
@@ -237,7 +237,7 @@ impl Scale {
             desired_count: Some(self.count),
             ..Default::default()
         };
-        let response = api.ecs.update_service(request).await?.into_inner();
+        let response = api::answer(api.ecs.update_service(request).await)?;
         let mut service = response.service.unwrap_or_default();
         if self.wait {
             service = wait_until_stable(api, &cluster, service, self.limit.timeout).await?;
@@ -253,7 +253,7 @@ impl Delete {
             service: Some(self.name),
             force: Some(self.force),
         };
-        let response = api.ecs.delete_service(request).await?.into_inner();
+        let response = api::answer(api.ecs.delete_service(request).await)?;
         show_one(global, &response.service.unwrap_or_default())
     }
 }

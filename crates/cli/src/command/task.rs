@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{ClusterArgument, Global, Output, UsageError};
-use crate::api::{Api, Patience};
+use crate::api::{self, Api, ApiError, Patience};
 use crate::listing;
 use crate::table::{self, Listing};
 use crate::terminal::{self, Progress};
@@ -180,7 +180,7 @@ impl Run {
             overrides,
             ..Default::default()
         };
-        let mut response = api.ecs.run_task(request).await?.into_inner();
+        let mut response = api::answer(api.ecs.run_task(request).await)?;
         let arns: Vec<String> = response
             .tasks
             .iter()
@@ -252,8 +252,8 @@ async fn describe_definition(api: &mut Api, name: &str) -> anyhow::Result<ecs::T
         task_definition: Some(name.to_owned()),
         include: Vec::new(),
     };
-    let response = api.ecs.describe_task_definition(request).await?;
-    Ok(response.into_inner().task_definition.unwrap_or_default())
+    let response = api::answer(api.ecs.describe_task_definition(request).await)?;
+    Ok(response.task_definition.unwrap_or_default())
 }
 
 fn only_container(definition: &ecs::TaskDefinition) -> anyhow::Result<&str> {
@@ -407,7 +407,7 @@ impl Stop {
                 task: Some(task),
                 reason: self.reason.clone(),
             };
-            let task = api.ecs.stop_task(request).await?.into_inner().task;
+            let task = api::answer(api.ecs.stop_task(request).await)?.task;
             let task = task.unwrap_or_default();
             if global.output == Output::Table {
                 let id = table::name_of(table::text(task.task_arn.as_ref()));
@@ -506,8 +506,8 @@ impl Logs {
             follow: self.follow,
             tail: self.tail.unwrap_or_default(),
         };
-        let mut lines = api.logs.read_logs(request).await?.into_inner();
-        while let Some(line) = lines.message().await? {
+        let mut lines = api::answer(api.logs.read_logs(request).await)?;
+        while let Some(line) = lines.message().await.map_err(ApiError::from)? {
             match global.output {
                 Output::Json => terminal::print_line(&serde_json::to_string(&json!({
                     "container": line.container,

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Global, Output};
 use crate::table::{self, Listing};
-use crate::{definition_file, listing, terminal};
+use crate::{api, definition_file, listing, terminal};
 
 const EXAMPLES: &str = "\
 EXAMPLES:
@@ -45,6 +45,9 @@ EXAMPLES:
 
 /// The API takes 64 KiB; room for blanks and for what `describe` adds.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Characters of a command that are shown; JSON has all of it.
+const MAX_COMMAND: usize = 60;
 
 /// Register and look at task definitions
 #[derive(Debug, Args)]
@@ -111,8 +114,7 @@ impl Register {
             .iter()
             .for_each(|warning| terminal::warn(warning));
         let mut api = global.connect().await?;
-        let response = api.ecs.register_task_definition(file.request).await?;
-        let response = response.into_inner();
+        let response = api::answer(api.ecs.register_task_definition(file.request).await)?;
         match global.output {
             Output::Json => terminal::print_json(&response),
             Output::Table => {
@@ -172,8 +174,7 @@ impl Describe {
             task_definition: Some(self.name),
             include: vec!["TAGS".to_owned()],
         };
-        let response = api.ecs.describe_task_definition(request).await?;
-        let response = response.into_inner();
+        let response = api::answer(api.ecs.describe_task_definition(request).await)?;
         match global.output {
             Output::Json => terminal::print_json(&response),
             Output::Table => {
@@ -255,7 +256,8 @@ fn ports(container: &ecs::ContainerDefinition) -> String {
     ports.join(", ")
 }
 
-/// The entry point and the command in one line, each word quoted where needed.
+/// The entry point and the command in one line, each word quoted where needed, and its beginning
+/// when it is long.
 fn command(container: &ecs::ContainerDefinition) -> String {
     let words: Vec<String> = container
         .entry_point
@@ -270,10 +272,15 @@ fn command(container: &ecs::ContainerDefinition) -> String {
             }
         })
         .collect();
-    if words.is_empty() {
-        return table::NOTHING.to_owned();
+    let line = words.join(" ");
+    if line.is_empty() {
+        table::NOTHING.to_owned()
+    } else if line.chars().count() > MAX_COMMAND {
+        let beginning: String = line.chars().take(MAX_COMMAND - 1).collect();
+        format!("{beginning}\u{2026}")
+    } else {
+        line
     }
-    words.join(" ")
 }
 
 #[cfg(test)]

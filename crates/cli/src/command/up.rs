@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 use super::{Global, Output, UsageError, down};
-use crate::api::{Api, ApiError};
+use crate::api::{self, Api};
 use crate::credentials::{Credentials, Target};
 use crate::data_dir::{
     self, AgentProcess, ClientFile, ControlPlaneProcess, DataDir, InstanceFile, UpFile,
@@ -49,6 +49,8 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 const TOKEN_SECONDS: u32 = 600;
 /// More agents than this divide one machine into nothing useful.
 const MAX_AGENTS: i64 = 64;
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7400);
+const DEFAULT_AGENT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7401);
 const DEFAULT_REGION: &str = "us-east-1";
 const DEFAULT_ACCOUNT: &str = "000000000000";
 const ZONES: [&str; 3] = ["a", "b", "c"];
@@ -66,12 +68,14 @@ pub(crate) struct Up {
     detach: bool,
 
     /// Where people reach the control plane; a loopback address, as it serves without TLS
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7400")]
-    listen: SocketAddr,
+    /// [default: that of the data directory, else 127.0.0.1:7400]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
 
-    /// Where agents reach the control plane, always with mutual TLS
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7401")]
-    agent_listen: SocketAddr,
+    /// Where agents reach the control plane, always with mutual TLS [default: that of the data
+    /// directory, else 127.0.0.1:7401]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    agent_listen: Option<SocketAddr>,
 
     /// Region in ARNs and signatures [default: that of the data directory, else us-east-1]
     #[arg(long, value_name = "NAME")]
@@ -124,11 +128,11 @@ struct Running {
 
 impl Up {
     pub(crate) async fn run(self, global: &Global) -> anyhow::Result<()> {
-        self.check()?;
         let data = global.data_dir()?;
+        let wanted = self.wanted(&data)?;
+        wanted.check()?;
         let lock = data.lock()?;
         let mut running = Running::recorded(&data)?;
-        let wanted = self.wanted(&data)?;
         if wanted.is_complete(&running.up).await {
             return wanted.say_already(global, &running.up);
         }
@@ -151,6 +155,43 @@ impl Up {
         running.watch(&data, &mut interrupts).await
     }
 
+    /// The options with what the data directory knows in place of those that are left out.
+    fn wanted(&self, data: &DataDir) -> anyhow::Result<Wanted> {
+        let client = data.read_client()?;
+        let listen = client.as_ref().and_then(|client| {
+            let (_, address) = client.endpoint.split_once("://")?;
+            address.parse().ok()
+        });
+        let agent_listen = client.as_ref().and_then(|client| client.agent_listen);
+        let known = |value: fn(&ClientFile) -> &str| client.as_ref().map(|c| value(c).to_owned());
+        let region = self
+            .region
+            .clone()
+            .or_else(|| known(|client| &client.region));
+        let account_id = self
+            .account_id
+            .clone()
+            .or_else(|| known(|client| &client.account_id));
+        let agents = match self.agents {
+            Some(agents) => agents,
+            None => data.agents()?.last().copied().unwrap_or(1),
+        };
+        Ok(Wanted {
+            listen: self.listen.or(listen).unwrap_or(DEFAULT_LISTEN),
+            agent_listen: self
+                .agent_listen
+                .or(agent_listen)
+                .unwrap_or(DEFAULT_AGENT_LISTEN),
+            region: region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
+            account_id: account_id.unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned()),
+            agents,
+            cluster: self.cluster.clone(),
+            healthy_after: self.healthy_after,
+        })
+    }
+}
+
+impl Wanted {
     fn check(&self) -> Result<(), UsageError> {
         if !self.listen.ip().is_loopback() {
             return Err(UsageError(format!(
@@ -178,35 +219,6 @@ impl Up {
         Ok(())
     }
 
-    /// The options with what the data directory knows in place of those that are left out.
-    fn wanted(&self, data: &DataDir) -> anyhow::Result<Wanted> {
-        let client = data.read_client()?;
-        let known = |value: fn(&ClientFile) -> &str| client.as_ref().map(|c| value(c).to_owned());
-        let region = self
-            .region
-            .clone()
-            .or_else(|| known(|client| &client.region));
-        let account_id = self
-            .account_id
-            .clone()
-            .or_else(|| known(|client| &client.account_id));
-        let agents = match self.agents {
-            Some(agents) => agents,
-            None => data.agents()?.last().copied().unwrap_or(1),
-        };
-        Ok(Wanted {
-            listen: self.listen,
-            agent_listen: self.agent_listen,
-            region: region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
-            account_id: account_id.unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned()),
-            agents,
-            cluster: self.cluster.clone(),
-            healthy_after: self.healthy_after,
-        })
-    }
-}
-
-impl Wanted {
     /// Whether everything that is asked for runs.
     async fn is_complete(&self, up: &UpFile) -> bool {
         let agents = (1..=self.agents).all(|number| up.agents.iter().any(|a| a.number == number));
@@ -218,10 +230,10 @@ impl Wanted {
 
     async fn start(&self, data: &DataDir, running: &mut Running) -> anyhow::Result<()> {
         let mut progress = Progress::start("starting the control plane");
-        let endpoint = self.start_control_plane(data, running).await?;
-        let client = self.write_client(data, &endpoint)?;
+        let control_plane = self.start_control_plane(data, running).await?;
+        let client = self.write_client(data, &control_plane)?;
         let target = Target {
-            endpoint,
+            endpoint: client.endpoint,
             credentials: Credentials {
                 access_key_id: client.access_key_id,
                 secret_access_key: client.secret_access_key,
@@ -232,10 +244,7 @@ impl Wanted {
             cluster_name: Some(self.cluster.clone()),
             ..Default::default()
         };
-        api.ecs
-            .create_cluster(request)
-            .await
-            .map_err(ApiError::from)?;
+        api::answer(api.ecs.create_cluster(request).await)?;
         progress.set("starting the agents");
         for number in 1..=self.agents {
             if !running.has_agent(number) {
@@ -255,13 +264,15 @@ impl Wanted {
         Ok(())
     }
 
-    /// Starts the control plane unless it runs, and waits until it is ready. Returns its endpoint.
+    /// Starts the control plane unless it runs, and waits until it is ready.
     async fn start_control_plane(
         &self,
         data: &DataDir,
         running: &mut Running,
-    ) -> anyhow::Result<String> {
-        if running.up.control_plane.is_none() {
+    ) -> anyhow::Result<ControlPlaneProcess> {
+        let control_plane = if let Some(control_plane) = &running.up.control_plane {
+            control_plane.clone()
+        } else {
             let binary = process::find_binary(CONTROL_PLANE)?;
             // Found missing now rather than after the control plane is up.
             process::find_binary(AGENT)?;
@@ -283,20 +294,18 @@ impl Wanted {
             }
             let log = data.logs().join("control-plane.log");
             let started = Started::spawn(&mut command, log)?;
-            running.up.control_plane = Some(ControlPlaneProcess {
+            let control_plane = ControlPlaneProcess {
                 listen: self.listen,
                 agent_listen: self.agent_listen,
                 process: started.identity.clone(),
-            });
+            };
+            running.up.control_plane = Some(control_plane.clone());
             running.control_plane = Some(started);
             data.write_up(&running.up)?;
-        }
-        let listen = match &running.up.control_plane {
-            Some(control_plane) => control_plane.listen,
-            None => self.listen,
+            control_plane
         };
         let deadline = Instant::now() + READY_WITHIN;
-        while !health::is_ready(listen).await {
+        while !health::is_ready(control_plane.listen).await {
             running.check_control_plane()?;
             if Instant::now() >= deadline {
                 bail!(
@@ -307,11 +316,15 @@ impl Wanted {
             sleep(POLL).await;
         }
         running.check_control_plane()?;
-        Ok(format!("http://{listen}"))
+        Ok(control_plane)
     }
 
     /// Writes `client.json` from the access key that the control plane generated.
-    fn write_client(&self, data: &DataDir, endpoint: &str) -> anyhow::Result<ClientFile> {
+    fn write_client(
+        &self,
+        data: &DataDir,
+        control_plane: &ControlPlaneProcess,
+    ) -> anyhow::Result<ClientFile> {
         let path = data.access_keys_file();
         let keys: Vec<AccessKey> = data_dir::read_json(&path)?.unwrap_or_default();
         let Some(key) = keys.into_iter().next() else {
@@ -321,11 +334,12 @@ impl Wanted {
             );
         };
         let client = ClientFile {
-            endpoint: endpoint.to_owned(),
+            endpoint: format!("http://{}", control_plane.listen),
             region: self.region.clone(),
             account_id: self.account_id.clone(),
             access_key_id: key.access_key_id,
             secret_access_key: key.secret_access_key,
+            agent_listen: Some(control_plane.agent_listen),
         };
         data.write_client(&client)?;
         Ok(client)
@@ -361,7 +375,7 @@ impl Wanted {
                 ttl_seconds: TOKEN_SECONDS,
             };
             let response = api.nodes.create_join_token(request).await;
-            let token = response.map_err(ApiError::from)?.into_inner().token;
+            let token = api::answer(response)?.token;
             let path = directory.join("join-token");
             data_dir::write_private(&path, token.as_bytes())?;
             command.arg("--token-file").arg(path);
@@ -731,7 +745,14 @@ mod tests {
             .chain(arguments.iter().copied());
         let parsed = Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
         match parsed.command {
-            Commands::Up(up) => up.check().map_err(|error| error.to_string()),
+            Commands::Up(up) => {
+                let directory = tempfile::tempdir().unwrap();
+                let data = DataDir::choose(Some(directory.path()), |_| None).unwrap();
+                up.wanted(&data)
+                    .unwrap()
+                    .check()
+                    .map_err(|error| error.to_string())
+            }
             other => Err(format!("{other:?}")),
         }
     }
@@ -768,18 +789,23 @@ mod tests {
         let first = wanted(&[]);
         assert_eq!((first.region.as_str(), first.agents), ("us-east-1", 1));
         let chosen = wanted(&["--region", "eu-west-1", "--account-id", "123456789012"]);
-        chosen
-            .write_client(&data, "http://127.0.0.1:1")
-            .unwrap_err();
+        let control_plane = ControlPlaneProcess {
+            listen: "127.0.0.1:1".parse().unwrap(),
+            agent_listen: "127.0.0.1:2".parse().unwrap(),
+            process: ProcessIdentity::of(std::process::id()).unwrap().unwrap(),
+        };
+        chosen.write_client(&data, &control_plane).unwrap_err();
         data_dir::create_private_dir(&data.control_plane()).unwrap();
         let keys = r#"[{"access_key_id": "AKIA", "secret_access_key": "s", "arn": "a"}]"#;
         std::fs::write(data.access_keys_file(), keys).unwrap();
-        chosen.write_client(&data, "http://127.0.0.1:1").unwrap();
+        chosen.write_client(&data, &control_plane).unwrap();
         data_dir::create_private_dir(&data.agent(3)).unwrap();
         let again = wanted(&[]);
         assert_eq!(again.region, "eu-west-1");
         assert_eq!(again.account_id, "123456789012");
         assert_eq!(again.agents, 3);
+        assert_eq!(again.listen, "127.0.0.1:1".parse().unwrap());
+        assert_eq!(again.agent_listen, control_plane.agent_listen);
         assert_eq!(wanted(&["--agents", "1", "--region", "r"]).agents, 1);
     }
 

@@ -1,13 +1,13 @@
 //! What one agent is told to hold: first everything, then what changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use longshore_model::assignment::Assignment;
 use longshore_model::task::Task;
 use longshore_model::task_definition::TaskDefinition;
 use longshore_model::{ClusterName, InstanceId, Realm, TaskId};
 use longshore_proto::agent;
-use longshore_store::View;
+use longshore_store::{Change, View};
 
 use super::wire;
 
@@ -126,4 +126,17 @@ fn assignment(realm: &Realm, task: &Task, definition: TaskDefinition) -> Assignm
         memory: task.memory,
         containers: definition.containers,
     }
+}
+
+/// The tasks of an instance among what changed.
+pub fn own_tasks(
+    batch: &[Change],
+    cluster: &ClusterName,
+    instance: InstanceId,
+) -> BTreeSet<TaskId> {
+    let own = |change: &Change| match change {
+        Change::Task(c, id, on, _) if c == cluster && *on == instance => Some(*id),
+        _ => None,
+    };
+    batch.iter().filter_map(own).collect()
 }

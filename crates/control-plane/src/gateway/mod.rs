@@ -4,15 +4,15 @@
 //! begins, and what an agent says counts only for the instance its certificate names.
 
 pub mod assignment;
+pub mod registration;
 pub mod report;
 mod session;
 pub mod sessions;
-mod wire;
+pub mod wire;
 
 use std::sync::Arc;
 
 use longshore_api::context::Ecs;
-use longshore_model::instance::{Connection, Instance};
 use longshore_model::{ClusterName, InstanceId};
 use longshore_proto::agent::enrollment_server::Enrollment;
 use longshore_proto::agent::gateway_server::Gateway as GatewayRpc;
@@ -54,16 +54,7 @@ impl Gateway {
     pub async fn disconnect_all(&self) -> anyhow::Result<()> {
         let now = self.ecs.ctx().now;
         let away = self.ecs.db.transact(|view| {
-            let mut txn = Txn::new();
-            for read in view
-                .instances
-                .values()
-                .filter(|i| i.connection.is_connected())
-            {
-                let mut instance = Instance::clone(read);
-                instance.connection = Connection::Disconnected(now);
-                txn.replace(read, &instance);
-            }
+            let txn = registration::disconnect_all(view, now);
             Ok::<_, std::convert::Infallible>((txn, ()))
         });
         Ok(away.await?)

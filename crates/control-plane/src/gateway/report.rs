@@ -2,20 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use longshore_model::instance::Incarnation;
 use longshore_model::report::TaskReport;
 use longshore_model::task::Task;
 use longshore_model::{ClusterName, InstanceId, TaskId, Timestamp};
 use longshore_store::{Stored, Txn, View};
 
 /// The transaction that takes over these reports, in order. Reports on tasks that were never
-/// placed on this instance, that are over, or that are older than what is known change nothing.
+/// placed on this instance, that are over, or that are older than what is known change nothing;
+/// nor does anything that was said by an earlier life of the agent than the one registered.
 pub fn apply(
     view: &View,
-    cluster: &ClusterName,
-    instance: InstanceId,
+    (cluster, instance): (&ClusterName, InstanceId),
+    incarnation: &Incarnation,
     reports: &[TaskReport],
     now: Timestamp,
 ) -> Txn {
+    let registered = view.instances.get(&(cluster.clone(), instance));
+    if registered.is_some_and(|registered| registered.incarnation != *incarnation) {
+        tracing::info!(%instance, "what an earlier life of the agent said is not taken over");
+        return Txn::new();
+    }
     let mut changed: BTreeMap<TaskId, (&Stored<Task>, Task)> = BTreeMap::new();
     for report in reports {
         let Some(read) = view.tasks.get(&(cluster.clone(), report.task)) else {

@@ -1,19 +1,19 @@
 //! One session: Hello, Welcome, the complete set, then both directions until it ends.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use longshore_model::instance::{Connection, Incarnation, Instance, InstanceStatus, Resources};
+use longshore_model::instance::Incarnation;
 use longshore_model::report::TaskReport;
-use longshore_model::{ClusterName, CpuUnits, InstanceId, Mib, Port, TaskId, Timestamp};
+use longshore_model::{ClusterName, InstanceId, Timestamp};
 use longshore_proto::agent::agent_message::Body as FromAgent;
 use longshore_proto::agent::control_message::Body as ToAgent;
-use longshore_proto::agent::{AgentMessage, ControlMessage, Heartbeat, Hello, ReportsAck, Welcome};
-use longshore_store::{Change, TransactError, Txn, View};
+use longshore_proto::agent::{AgentMessage, ControlMessage, Heartbeat, ReportsAck, Welcome};
+use longshore_store::TransactError;
 use tokio::sync::{broadcast, mpsc};
 use tonic::{Status, Streaming};
 
-use super::assignment::Assignments;
+use super::assignment::{Assignments, own_tasks};
+use super::registration::{self, Registration, deregistered, is_deregistered};
 use super::{Gateway, report, wire};
 
 /// How often either side must be heard from.
@@ -24,10 +24,6 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(15);
 const REPORT_BACKLOG: usize = 64;
 /// Task reports that go into one commit.
 const REPORT_BATCH: usize = 500;
-/// Attributes an agent may register.
-const MAX_ATTRIBUTES: usize = 512;
-/// Longest attribute name and value (ECS API reference).
-const MAX_ATTRIBUTE_LENGTH: usize = 128;
 
 type Outbound = mpsc::Sender<Result<ControlMessage, Status>>;
 
@@ -43,7 +39,8 @@ pub(super) async fn serve(
     let Some(FromAgent::Hello(hello)) = first.and_then(|message| message.body) else {
         return Err(Status::invalid_argument("a session begins with Hello"));
     };
-    register(gateway, &cluster, instance, hello).await?;
+    let registration = Registration::read(hello)?;
+    let since = register(gateway, &cluster, instance, &registration).await?;
 
     let place = gateway
         .sessions
@@ -52,6 +49,7 @@ pub(super) async fn serve(
     let committer = tokio::spawn(commit_reports(
         gateway.clone(),
         (cluster.clone(), instance),
+        registration.incarnation,
         pending,
         outbound.clone(),
     ));
@@ -64,7 +62,7 @@ pub(super) async fn serve(
         tracing::error!(%error, "the report committer failed");
     }
     if place.is_current() {
-        disconnect(gateway, &cluster, instance).await;
+        disconnect(gateway, &cluster, instance, since).await;
     }
     result
 }
@@ -160,29 +158,11 @@ async fn send(outbound: &Outbound, body: ToAgent) -> Result<(), Status> {
     sent.map_err(|_| Status::deadline_exceeded("the agent does not read what it is sent"))
 }
 
-fn own_tasks(batch: &[Change], cluster: &ClusterName, instance: InstanceId) -> BTreeSet<TaskId> {
-    let own = |change: &Change| match change {
-        Change::Task(c, id, on, _) if c == cluster && *on == instance => Some(*id),
-        _ => None,
-    };
-    batch.iter().filter_map(own).collect()
-}
-
-fn is_deregistered(view: &View, cluster: &ClusterName, instance: InstanceId) -> bool {
-    let read = view.instances.get(&(cluster.clone(), instance));
-    read.is_some_and(|instance| instance.status == InstanceStatus::Inactive)
-}
-
-fn deregistered(instance: InstanceId) -> Status {
-    Status::failed_precondition(format!(
-        "container instance {instance} was deregistered; join again with a new token and an empty data directory"
-    ))
-}
-
 /// Commits reports in order, as many at once as have come in, and acknowledges them.
 async fn commit_reports(
     gateway: Gateway,
     (cluster, instance): (ClusterName, InstanceId),
+    incarnation: Incarnation,
     mut pending: mpsc::Receiver<(u64, Vec<TaskReport>)>,
     outbound: Outbound,
 ) {
@@ -196,7 +176,7 @@ async fn commit_reports(
         for chunk in reports.chunks(REPORT_BATCH) {
             let now = gateway.ecs.ctx().now;
             let committed = gateway.ecs.db.transact(|view| {
-                let txn = report::apply(view, &cluster, instance, chunk, now);
+                let txn = report::apply(view, (&cluster, instance), &incarnation, chunk, now);
                 Ok::<_, std::convert::Infallible>((txn, ()))
             });
             if let Err(error) = committed.await {
@@ -212,64 +192,17 @@ async fn commit_reports(
     }
 }
 
-/// Writes down what the agent says of its node, and that it is here.
+/// Writes down what the agent says of its node, and that it is here. Returns since when.
 async fn register(
     gateway: &Gateway,
     cluster: &ClusterName,
     id: InstanceId,
-    hello: Hello,
-) -> Result<(), Status> {
+    registration: &Registration,
+) -> Result<Timestamp, Status> {
     let now = gateway.ecs.ctx().now;
-    let registration = Registration::read(hello)?;
     let registered = gateway.ecs.db.transact(|view| {
-        let mut txn = Txn::new();
-        match view.instances.get(&(cluster.clone(), id)) {
-            Some(read) if read.status == InstanceStatus::Inactive => return Err(deregistered(id)),
-            Some(read) => {
-                let older = registration.incarnation.boot_id == read.incarnation.boot_id
-                    && registration.incarnation.agent_started_at
-                        < read.incarnation.agent_started_at;
-                if older {
-                    return Err(Status::failed_precondition(
-                        "a later start of this agent has registered already",
-                    ));
-                }
-                let mut instance = Instance::clone(read);
-                registration.write(&mut instance, now);
-                txn.replace(read, &instance);
-            }
-            None => {
-                let home = view
-                    .clusters
-                    .get(cluster)
-                    .filter(|c| c.status == longshore_model::cluster::ClusterStatus::Active);
-                let home = home.ok_or_else(|| {
-                    Status::failed_precondition(format!(
-                        "cluster {cluster} does not exist; create it, then start the agent again"
-                    ))
-                })?;
-                let mut instance = Instance {
-                    id,
-                    cluster: cluster.clone(),
-                    status: InstanceStatus::Active,
-                    status_reason: None,
-                    registered: Resources::default(),
-                    attributes: BTreeMap::new(),
-                    hostname: String::new(),
-                    agent_version: String::new(),
-                    docker_version: String::new(),
-                    incarnation: registration.incarnation.clone(),
-                    connection: Connection::Connected(now),
-                    registered_at: now,
-                    version: 1,
-                    tags: BTreeMap::new(),
-                };
-                registration.write(&mut instance, now);
-                txn.guard(home);
-                txn.create(&instance);
-            }
-        }
-        Ok((txn, ()))
+        let txn = registration.register(view, cluster, id, now)?;
+        Ok((txn, now))
     });
     registered.await.map_err(|error| match error {
         TransactError::Refused(status) => status,
@@ -277,97 +210,13 @@ async fn register(
     })
 }
 
-async fn disconnect(gateway: &Gateway, cluster: &ClusterName, id: InstanceId) {
+async fn disconnect(gateway: &Gateway, cluster: &ClusterName, id: InstanceId, since: Timestamp) {
     let now = gateway.ecs.ctx().now;
     let noted = gateway.ecs.db.transact(|view| {
-        let mut txn = Txn::new();
-        let read = view.instances.get(&(cluster.clone(), id));
-        if let Some(read) = read.filter(|instance| instance.connection.is_connected()) {
-            let mut instance = Instance::clone(read);
-            instance.connection = Connection::Disconnected(now);
-            txn.replace(read, &instance);
-        }
+        let txn = registration::disconnect(view, cluster, id, since, now);
         Ok::<_, std::convert::Infallible>((txn, ()))
     });
     if let Err(error) = noted.await {
         tracing::warn!(%error, instance = %id, "cannot note that an agent is away");
-    }
-}
-
-/// A Hello whose values were checked.
-struct Registration {
-    incarnation: Incarnation,
-    registered: Resources,
-    attributes: BTreeMap<String, Option<String>>,
-    hostname: String,
-    agent_version: String,
-    docker_version: String,
-}
-
-impl Registration {
-    fn read(hello: Hello) -> Result<Self, Status> {
-        let invalid = |what: &str| Status::invalid_argument(format!("Hello: {what}"));
-        let incarnation = hello
-            .incarnation
-            .ok_or_else(|| invalid("incarnation is missing"))?;
-        let capacity = hello
-            .capacity
-            .ok_or_else(|| invalid("capacity is missing"))?;
-        let ports = |ports: Vec<u32>| {
-            ports
-                .into_iter()
-                .map(Port::try_from)
-                .collect::<Result<BTreeSet<_>, _>>()
-        };
-        let bad_port = |_| invalid("a reserved port is above 65535");
-        let fits = |text: &str| text.len() <= MAX_ATTRIBUTE_LENGTH;
-        let attributes: BTreeMap<_, _> = hello.attributes.into_iter().collect();
-        if attributes.len() > MAX_ATTRIBUTES
-            || !attributes
-                .iter()
-                .all(|(name, value)| fits(name) && fits(value))
-        {
-            return Err(invalid("attributes are too many or too long"));
-        }
-        if ![
-            &hello.hostname,
-            &hello.agent_version,
-            &hello.docker_version,
-            &incarnation.boot_id,
-        ]
-        .into_iter()
-        .all(|text| text.len() <= 255)
-        {
-            return Err(invalid("hostname, versions and boot id may have 255 bytes"));
-        }
-        Ok(Self {
-            incarnation: Incarnation {
-                boot_id: incarnation.boot_id,
-                agent_started_at: Timestamp::from_millis(incarnation.agent_started_at),
-            },
-            registered: Resources {
-                cpu: CpuUnits(capacity.cpu),
-                memory: Mib(capacity.memory),
-                tcp_ports: ports(capacity.reserved_tcp_ports).map_err(bad_port)?,
-                udp_ports: ports(capacity.reserved_udp_ports).map_err(bad_port)?,
-            },
-            attributes: attributes
-                .into_iter()
-                .map(|(name, value)| (name, Some(value).filter(|value| !value.is_empty())))
-                .collect(),
-            hostname: hello.hostname,
-            agent_version: hello.agent_version,
-            docker_version: hello.docker_version,
-        })
-    }
-
-    fn write(&self, instance: &mut Instance, now: Timestamp) {
-        instance.incarnation = self.incarnation.clone();
-        instance.registered = self.registered.clone();
-        instance.attributes = self.attributes.clone();
-        instance.hostname.clone_from(&self.hostname);
-        instance.agent_version.clone_from(&self.agent_version);
-        instance.docker_version.clone_from(&self.docker_version);
-        instance.connection = Connection::Connected(now);
     }
 }

@@ -10,7 +10,7 @@ use longshore_proto::agent;
 /// A message from an agent that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} \"{value}\" of a report is not valid")]
-pub(super) struct InvalidReport {
+pub struct InvalidReport {
     field: &'static str,
     value: String,
 }
@@ -100,7 +100,11 @@ fn container(definition: &ContainerDefinition) -> agent::ContainerSpec {
     }
 }
 
-pub(super) fn report(report: agent::TaskReport) -> Result<TaskReport, InvalidReport> {
+/// Reads the report on one task.
+///
+/// # Errors
+/// Names the first field that makes no sense.
+pub fn report(report: agent::TaskReport) -> Result<TaskReport, InvalidReport> {
     let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
     let stop_code = present(report.stop_code);
     Ok(TaskReport {

@@ -59,7 +59,9 @@ pub enum DecodeError {
     #[error("the record is {0} bytes long, less than its header of 5")]
     Truncated(usize),
     /// Written by another Longshore.
-    #[error("the record has format {0}; this build reads {RECORD_FORMAT}: use the version that wrote it")]
+    #[error(
+        "the record has format {0}; this build reads {RECORD_FORMAT}: use the version that wrote it"
+    )]
     Format(u8),
     /// The body is not what was written.
     #[error(

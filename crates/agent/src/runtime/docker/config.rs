@@ -52,7 +52,9 @@ pub(super) fn body(
             network_mode: Some(task.network_mode.as_str().to_owned()),
             port_bindings: (!mapped.is_empty()).then(|| port_bindings(mapped)),
             memory: definition.memory.map(|mib| i64::from(mib.0) << 20),
-            memory_reservation: definition.memory_reservation.map(|mib| i64::from(mib.0) << 20),
+            memory_reservation: definition
+                .memory_reservation
+                .map(|mib| i64::from(mib.0) << 20),
             cpu_shares: Some(i64::from(
                 definition.cpu.0.clamp(MIN_CPU_SHARES, MAX_CPU_SHARES),
             )),
@@ -84,7 +86,9 @@ pub(super) fn body(
 fn environment(task: &Assignment, definition: &ContainerDefinition) -> Vec<String> {
     const REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
     let given = definition.environment.iter();
-    let mut environment: Vec<_> = given.map(|(name, value)| format!("{name}={value}")).collect();
+    let mut environment: Vec<_> = given
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     let says_region = REGION
         .iter()
         .any(|name| definition.environment.contains_key(*name));
@@ -113,7 +117,9 @@ fn port_bindings(mappings: &[PortMapping]) -> PortMap {
                 port => port.to_string(),
             }),
         };
-        let list = bindings.entry(port_key(mapping)).or_insert_with(|| Some(Vec::new()));
+        let list = bindings
+            .entry(port_key(mapping))
+            .or_insert_with(|| Some(Vec::new()));
         if let Some(list) = list {
             list.push(binding);
         }

@@ -15,7 +15,10 @@ const KILLED: i32 = 137;
 
 /// Whether the container is this agent's.
 pub(super) fn is_labelled(found: &ContainerInspectResponse, instance: InstanceId) -> bool {
-    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+    let labels = found
+        .config
+        .as_ref()
+        .and_then(|config| config.labels.as_ref());
     let owner = labels.and_then(|labels| labels.get(label::INSTANCE));
     owner.is_some_and(|owner| *owner == instance.to_string())
 }
@@ -32,14 +35,17 @@ pub(super) fn at(found: &ContainerInspectResponse) -> Look {
         Sighting::Created
     } else {
         Sighting::Exited(Exit {
-            code: state.exit_code.map_or(KILLED, |code| {
-                i32::try_from(code).unwrap_or(KILLED)
-            }),
+            code: state
+                .exit_code
+                .map_or(KILLED, |code| i32::try_from(code).unwrap_or(KILLED)),
             oom_killed: state.oom_killed == Some(true),
             error: state.error.unwrap_or_default(),
         })
     };
-    let ports = found.network_settings.as_ref().and_then(|n| n.ports.as_ref());
+    let ports = found
+        .network_settings
+        .as_ref()
+        .and_then(|n| n.ports.as_ref());
     Look {
         network_bindings: match sighting {
             Sighting::Running => Some(ports.map(bindings).unwrap_or_default()),
@@ -72,7 +78,10 @@ fn bindings(ports: &PortMap) -> Vec<NetworkBinding> {
                 && !(has_v4 && is_v6(&host.host_ip))
             {
                 all.push(NetworkBinding {
-                    bind_ip: host.host_ip.clone().unwrap_or_else(|| ANY_ADDRESS.to_owned()),
+                    bind_ip: host
+                        .host_ip
+                        .clone()
+                        .unwrap_or_else(|| ANY_ADDRESS.to_owned()),
                     container_port,
                     host_port,
                     protocol,

@@ -1,0 +1,207 @@
+//! What an agent says of its node when a session begins, and that it is away when it ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use longshore_model::cluster::ClusterStatus;
+use longshore_model::instance::{Connection, Incarnation, Instance, InstanceStatus, Resources};
+use longshore_model::{ClusterName, CpuUnits, InstanceId, Mib, Port, Timestamp};
+use longshore_proto::agent::Hello;
+use longshore_store::{Txn, View};
+use tonic::Status;
+
+/// Attributes an agent may register.
+const MAX_ATTRIBUTES: usize = 512;
+/// Longest attribute name and value (ECS API reference).
+const MAX_ATTRIBUTE_LENGTH: usize = 128;
+
+/// A Hello whose values were checked.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The life of the agent that says it.
+    pub incarnation: Incarnation,
+    registered: Resources,
+    attributes: BTreeMap<String, Option<String>>,
+    hostname: String,
+    agent_version: String,
+    docker_version: String,
+}
+
+impl Registration {
+    /// Checks what an agent says of its node.
+    ///
+    /// # Errors
+    /// `invalid_argument` names what is missing or too large.
+    pub fn read(hello: Hello) -> Result<Self, Status> {
+        let invalid = |what: &str| Status::invalid_argument(format!("Hello: {what}"));
+        let incarnation = hello
+            .incarnation
+            .ok_or_else(|| invalid("incarnation is missing"))?;
+        let capacity = hello
+            .capacity
+            .ok_or_else(|| invalid("capacity is missing"))?;
+        let ports = |ports: Vec<u32>| {
+            ports
+                .into_iter()
+                .map(Port::try_from)
+                .collect::<Result<BTreeSet<_>, _>>()
+        };
+        let bad_port = |_| invalid("a reserved port is above 65535");
+        let fits = |text: &str| text.len() <= MAX_ATTRIBUTE_LENGTH;
+        let attributes: BTreeMap<_, _> = hello.attributes.into_iter().collect();
+        if attributes.len() > MAX_ATTRIBUTES
+            || !attributes
+                .iter()
+                .all(|(name, value)| fits(name) && fits(value))
+        {
+            return Err(invalid("attributes are too many or too long"));
+        }
+        if ![
+            &hello.hostname,
+            &hello.agent_version,
+            &hello.docker_version,
+            &incarnation.boot_id,
+        ]
+        .into_iter()
+        .all(|text| text.len() <= 255)
+        {
+            return Err(invalid("hostname, versions and boot id may have 255 bytes"));
+        }
+        Ok(Self {
+            incarnation: Incarnation {
+                boot_id: incarnation.boot_id,
+                agent_started_at: Timestamp::from_millis(incarnation.agent_started_at),
+            },
+            registered: Resources {
+                cpu: CpuUnits(capacity.cpu),
+                memory: Mib(capacity.memory),
+                tcp_ports: ports(capacity.reserved_tcp_ports).map_err(bad_port)?,
+                udp_ports: ports(capacity.reserved_udp_ports).map_err(bad_port)?,
+            },
+            attributes: attributes
+                .into_iter()
+                .map(|(name, value)| (name, Some(value).filter(|value| !value.is_empty())))
+                .collect(),
+            hostname: hello.hostname,
+            agent_version: hello.agent_version,
+            docker_version: hello.docker_version,
+        })
+    }
+
+    /// The transaction that writes it down, and that the agent is connected.
+    ///
+    /// # Errors
+    /// `failed_precondition` for an instance that was deregistered, an earlier life of the agent,
+    /// or a cluster that does not exist.
+    pub fn register(
+        &self,
+        view: &View,
+        cluster: &ClusterName,
+        id: InstanceId,
+        now: Timestamp,
+    ) -> Result<Txn, Status> {
+        let mut txn = Txn::new();
+        match view.instances.get(&(cluster.clone(), id)) {
+            Some(read) if read.status == InstanceStatus::Inactive => return Err(deregistered(id)),
+            Some(read) => {
+                let older = self.incarnation.boot_id == read.incarnation.boot_id
+                    && self.incarnation.agent_started_at < read.incarnation.agent_started_at;
+                if older {
+                    return Err(Status::failed_precondition(
+                        "a later start of this agent has registered already",
+                    ));
+                }
+                let mut instance = Instance::clone(read);
+                self.write(&mut instance, now);
+                txn.replace(read, &instance);
+            }
+            None => {
+                let home = view
+                    .clusters
+                    .get(cluster)
+                    .filter(|c| c.status == ClusterStatus::Active);
+                let home = home.ok_or_else(|| {
+                    Status::failed_precondition(format!(
+                        "cluster {cluster} does not exist; create it, then start the agent again"
+                    ))
+                })?;
+                let mut instance = Instance {
+                    id,
+                    cluster: cluster.clone(),
+                    status: InstanceStatus::Active,
+                    status_reason: None,
+                    registered: Resources::default(),
+                    attributes: BTreeMap::new(),
+                    hostname: String::new(),
+                    agent_version: String::new(),
+                    docker_version: String::new(),
+                    incarnation: self.incarnation.clone(),
+                    connection: Connection::Connected(now),
+                    registered_at: now,
+                    version: 1,
+                    tags: BTreeMap::new(),
+                };
+                self.write(&mut instance, now);
+                txn.guard(home);
+                txn.create(&instance);
+            }
+        }
+        Ok(txn)
+    }
+
+    fn write(&self, instance: &mut Instance, now: Timestamp) {
+        instance.incarnation = self.incarnation.clone();
+        instance.registered = self.registered.clone();
+        instance.attributes = self.attributes.clone();
+        instance.hostname.clone_from(&self.hostname);
+        instance.agent_version.clone_from(&self.agent_version);
+        instance.docker_version.clone_from(&self.docker_version);
+        instance.connection = Connection::Connected(now);
+    }
+}
+
+/// The transaction that notes that the session which registered at `since` is over. Empty if the
+/// agent has registered again by then, wherever that was, or is known to be away.
+pub fn disconnect(
+    view: &View,
+    cluster: &ClusterName,
+    id: InstanceId,
+    since: Timestamp,
+    now: Timestamp,
+) -> Txn {
+    let mut txn = Txn::new();
+    let read = view.instances.get(&(cluster.clone(), id));
+    if let Some(read) = read.filter(|i| i.connection == Connection::Connected(since)) {
+        let mut instance = Instance::clone(read);
+        instance.connection = Connection::Disconnected(now);
+        txn.replace(read, &instance);
+    }
+    txn
+}
+
+/// The transaction that notes that every agent is away, which is so when the control plane has
+/// just started.
+pub fn disconnect_all(view: &View, now: Timestamp) -> Txn {
+    let mut txn = Txn::new();
+    for read in view
+        .instances
+        .values()
+        .filter(|i| i.connection.is_connected())
+    {
+        let mut instance = Instance::clone(read);
+        instance.connection = Connection::Disconnected(now);
+        txn.replace(read, &instance);
+    }
+    txn
+}
+
+/// Whether the instance was deregistered, which ends its sessions.
+pub fn is_deregistered(view: &View, cluster: &ClusterName, instance: InstanceId) -> bool {
+    let read = view.instances.get(&(cluster.clone(), instance));
+    read.is_some_and(|instance| instance.status == InstanceStatus::Inactive)
+}
+
+pub(super) fn deregistered(instance: InstanceId) -> Status {
+    Status::failed_precondition(format!(
+        "container instance {instance} was deregistered; join again with a new token and an empty data directory"
+    ))
+}
