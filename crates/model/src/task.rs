@@ -69,7 +69,7 @@ pub struct Task {
     pub stopping_at: Option<Timestamp>,
     /// When the first essential container stopped. Writer: the gateway.
     pub execution_stopped_at: Option<Timestamp>,
-    /// When it was STOPPED. Writer: as `last_status`.
+    /// When it was known to be STOPPED, by the control plane's clock. Writer: as `last_status`.
     pub stopped_at: Option<Timestamp>,
     /// Why it stopped. Writer: whoever stopped it first.
     pub stop_code: Option<StopCode>,
@@ -475,7 +475,9 @@ impl Task {
             }
         }
         if report.last_status == TaskStatus::Stopped {
-            self.stopped_at = Some(report.stopped_at.unwrap_or(now));
+            // How long it stays visible and whether it lasted are counted with this, so it is the
+            // control plane's clock and not the node's.
+            self.stopped_at = Some(now);
         }
         let changed = *self != before;
         if changed {
@@ -597,6 +599,16 @@ mod tests {
         assert!(!task.apply_report(&report(TaskStatus::Running, ContainerStatus::Running), now));
         assert_eq!(task.last_status, TaskStatus::Stopped);
         assert_eq!(task.desired_status, DesiredStatus::Stopped);
+        assert_eq!(task.stopped_at, Some(now));
+    }
+
+    #[test]
+    fn the_node_s_clock_does_not_say_when_it_stopped() {
+        let mut task = task();
+        let now = Timestamp::from_millis(5_000_000);
+        let mut late = report(TaskStatus::Stopped, ContainerStatus::Stopped);
+        late.stopped_at = Some(Timestamp::from_millis(1));
+        assert!(task.apply_report(&late, now));
         assert_eq!(task.stopped_at, Some(now));
     }
 

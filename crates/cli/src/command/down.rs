@@ -47,19 +47,33 @@ impl Down {
         }
         let _lock = data.lock()?;
         let mut progress = Progress::start("stopping the agents");
-        if let Some(foreground) = data.read_up()?.foreground {
-            foreground.stop(FOREGROUND_GRACE).await?;
-        }
-        let up = data.read_up()?;
+        let mut up = data.read_up()?;
         let was_running = is_running(&up)?;
+        if let Some(foreground) = &up.foreground {
+            // It stops what it started and forgets it; what it could not stop is still recorded.
+            foreground.stop(FOREGROUND_GRACE).await?;
+            up = data.read_up()?;
+        }
         stop_agents(&up).await?;
+        // What cannot be removed keeps nothing else running, but keeps its data: the next try
+        // needs the agent's identity.
+        let mut failed = None;
         for number in data.agents()? {
             progress.set(&format!("removing the containers of agent {number}"));
-            purge(&data, number).await?;
+            if let Err(error) = purge(&data, number).await {
+                terminal::warn(&format!("{error:#}"));
+                failed.get_or_insert(data.agent(number));
+            }
         }
         progress.set("stopping the control plane");
         stop_control_plane(&up).await?;
         data.remove_up()?;
+        if let Some(directory) = failed {
+            bail!(
+                "the containers of {} are not all removed; `longshore down` tries again",
+                directory.display()
+            );
+        }
         if !self.keep_data {
             data.remove()?;
         }
@@ -119,28 +133,22 @@ async fn purge(data: &DataDir, number: u32) -> anyhow::Result<()> {
     if data.read_instance(number)?.is_none() {
         return Ok(());
     }
-    let directory = data.agent(number);
     let output = Command::new(process::find_binary("longshore-agent")?)
         .arg("purge")
         .arg("--data-dir")
-        .arg(&directory)
+        .arg(data.agent(number))
+        // Its errors are shown to a person.
+        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let context = || {
-        format!(
-            "the containers of {} are not removed; `longshore down` tries again",
-            directory.display()
-        )
-    };
     let output = timeout(PURGE_WITHIN, output)
         .await
-        .with_context(|| format!("longshore-agent purge takes longer than {PURGE_WITHIN:?}"))
-        .with_context(context)?
-        .with_context(context)?;
+        .with_context(|| format!("longshore-agent purge takes longer than {PURGE_WITHIN:?}"))?
+        .context("cannot run longshore-agent purge")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{}: {}: {}", context(), output.status, said.trim());
+        bail!("longshore-agent purge: {}: {}", output.status, said.trim());
     }
     Ok(())
 }

@@ -143,6 +143,9 @@ impl Up {
         };
         if let Err(error) = started {
             running.stop_started(&data).await?;
+            if data.is_unused()? {
+                data.remove()?;
+            }
             return Err(error);
         }
         wanted.say_ready(global, &running.up, self.detach)?;
