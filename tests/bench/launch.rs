@@ -260,7 +260,7 @@ impl Bench {
             "waiting".to_owned(),
             format!(
                 "Longshore --healthy-after {HEALTHY_AFTER}; Swarm restart delay 0, update monitor \
-                 1 ms, any failure ratio; status polled every {:?} up to 10 tasks, every {:?} above",
+                 1 ms, any failure ratio; status polled every {:?} for a few tasks, every {:?} for ten and more",
                 measure::poll(1),
                 measure::poll(100),
             ),
@@ -369,7 +369,8 @@ impl Bench {
             for turn in turns(round) {
                 tokio::time::sleep(SETTLE).await;
                 let before = Usage::read()?;
-                let took = match turn {
+                self.timeline.take();
+                let heal = match turn {
                     SWARM => match &mut self.swarm {
                         Some(swarm) => measure::heal(swarm, &self.engine, &service).await?,
                         None => continue,
@@ -380,7 +381,9 @@ impl Bench {
                     },
                     _ => continue,
                 };
-                let mut sample = Sample::of(took);
+                let mut sample = Sample::of(heal.healed);
+                sample.add("kill answered", heal.killed);
+                self.timeline.add_to(&mut sample, heal.called_at);
                 sample.cpu = Usage::read()?.since(&before);
                 self.keep(turn, sample);
             }
@@ -494,11 +497,7 @@ async fn launch_one<S: System>(
         if let Some(at) = launch.tasks.iter().find_map(|task| task.created_at) {
             sample.add_at("task created", launch.called_at, at);
         }
-        for event in timeline.take() {
-            if event.at >= launch.called_at {
-                sample.add_at(&event.what, launch.called_at, event.at);
-            }
-        }
+        timeline.add_to(&mut sample, launch.called_at);
     }
     Ok(sample)
 }

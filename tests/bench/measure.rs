@@ -9,11 +9,11 @@ use crate::system::{Release, SeenTask, Surge, System, TaskPhase};
 
 /// Between two looks at a few tasks.
 const POLL: Duration = Duration::from_millis(5);
-/// Between two looks at many. Answering about a hundred tasks costs the engine and the control
-/// plane milliseconds, so tighter polling would slow down what it measures.
+/// Between two looks at more. Answering about many tasks costs the engine and the control plane
+/// milliseconds, so tighter polling would slow down what it measures.
 const POLL_MANY: Duration = Duration::from_millis(40);
-/// More tasks than this are many.
-const FEW: u32 = 10;
+/// A service of more tasks than this has many.
+const FEW: u32 = 5;
 
 /// A service launch.
 #[derive(Debug, Clone)]
@@ -26,6 +26,17 @@ pub(crate) struct Launch {
     pub(crate) running: Duration,
     /// The tasks as shown then.
     pub(crate) tasks: Vec<SeenTask>,
+}
+
+/// A healed service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heal {
+    /// When the container was killed, nanoseconds since the epoch.
+    pub(crate) called_at: i128,
+    /// Until the engine had answered the kill.
+    pub(crate) killed: Duration,
+    /// Until another task ran in its place.
+    pub(crate) healed: Duration,
 }
 
 /// A rolling update.
@@ -83,7 +94,7 @@ pub(crate) async fn heal<S: System>(
     system: &mut S,
     engine: &Engine,
     service: &str,
-) -> Result<Duration> {
+) -> Result<Heal> {
     let before = system.tasks(service).await?;
     let count = running(&before).count();
     let victim = running(&before).next().context("no task to kill")?;
@@ -91,13 +102,19 @@ pub(crate) async fn heal<S: System>(
         .container
         .as_deref()
         .context("the system does not say which container the task has")?;
+    let called_at = now()?;
     let begin = Instant::now();
     engine.kill(container).await?;
+    let killed = begin.elapsed();
     loop {
         let tasks = system.tasks(service).await?;
         let others = running(&tasks).filter(|task| task.id != victim.id).count();
         if others >= count {
-            return Ok(begin.elapsed());
+            return Ok(Heal {
+                called_at,
+                killed,
+                healed: begin.elapsed(),
+            });
         }
         patient(system.name(), begin, &tasks)?;
         tokio::time::sleep(POLL).await;
@@ -140,7 +157,7 @@ pub(crate) async fn update<S: System>(
             });
         }
         patient(system.name(), begin, &tasks)?;
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(poll(count)).await;
     }
 }
 

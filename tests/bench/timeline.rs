@@ -1,4 +1,4 @@
-//! What the engine's event stream says about one launch.
+//! What the engine's event stream says about a measurement of one task.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +8,14 @@ use futures::StreamExt as _;
 use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
+use crate::report::Sample;
 
-/// Events kept between two [`Timeline::take`] calls; a launch of one task has three.
+/// Events kept between two [`Timeline::take`] calls; healing one task has five.
 const MAX_EVENTS: usize = 10_000;
 /// What is listened for. Each is stamped when the engine is done with it.
-const TOLD: [(&str, &str); 3] = [
+const TOLD: [(&str, &str); 5] = [
+    ("container", "die"),
+    ("network", "disconnect"),
     ("container", "create"),
     ("network", "connect"),
     ("container", "start"),
@@ -66,6 +69,16 @@ impl Timeline {
             }
         });
         Self { events, listener }
+    }
+
+    /// Notes what happened since the last call as steps of a measurement that began then,
+    /// nanoseconds since the epoch.
+    pub(crate) fn add_to(&self, sample: &mut Sample, begin: i128) {
+        for event in self.take() {
+            if event.at >= begin {
+                sample.add_at(&event.what, begin, event.at);
+            }
+        }
     }
 
     /// What happened since the last call, oldest first.

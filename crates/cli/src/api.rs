@@ -1,5 +1,6 @@
 //! The connection to the control plane, and what its refusals say.
 
+use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -51,7 +52,7 @@ pub(crate) struct Api {
 pub(crate) enum ApiError {
     #[error("nothing listens at {address}; start Longshore with `longshore up --detach`")]
     NothingListens { address: String },
-    #[error("cannot reach {endpoint}")]
+    #[error("cannot reach {endpoint}; check the address, and http or https")]
     Unreachable {
         endpoint: String,
         source: tonic::transport::Error,
@@ -100,14 +101,25 @@ impl From<Status> for ApiError {
                 message: status.message().to_owned(),
             },
             _ => {
-                let (code, message) = (status.code(), status.message().to_owned());
+                let code = status.code();
                 if is_passing(code) {
+                    let message = with_cause(&status);
                     Self::Call { code, message }
                 } else {
+                    let message = status.message().to_owned();
                     Self::Refused { message }
                 }
             }
         }
+    }
+}
+
+/// The message with what lies at its bottom: by itself it may be no more than "transport error".
+fn with_cause(status: &Status) -> String {
+    let bottom = std::iter::successors(status.source(), |&error| error.source()).last();
+    match bottom.map(ToString::to_string) {
+        Some(cause) if cause != status.message() => format!("{}: {cause}", status.message()),
+        _ => status.message().to_owned(),
     }
 }
 

@@ -24,12 +24,12 @@ mod table;
 mod terminal;
 mod token;
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use command::{Arguments, UsageError};
+use terminal::PrintError;
 
 const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
@@ -38,7 +38,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match start(arguments) {
         Ok(code) => code,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if matches!(error.downcast_ref(), Some(PrintError::ReaderGone)) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             terminal::error(&error);
             if error.downcast_ref::<UsageError>().is_some() {
@@ -57,13 +59,4 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(command::run(arguments))
-}
-
-/// Whether the reader of our output went away, as `head` does: not a failure.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
 }

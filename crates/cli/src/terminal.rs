@@ -34,20 +34,34 @@ pub(crate) fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Standard output takes nothing more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PrintError {
+    /// The reader went away, as `head` does: not a failure. A connection to the control plane can
+    /// break with the same error of the operating system, and that is one.
+    #[error("the reader of the output is gone")]
+    ReaderGone,
+    #[error("cannot write the output")]
+    Failed(#[source] io::Error),
+}
+
 /// Writes text to standard output as it is.
-pub(crate) fn print(text: &str) -> io::Result<()> {
+pub(crate) fn print(text: &str) -> Result<(), PrintError> {
     print_bytes(text.as_bytes())
 }
 
 /// Writes bytes to standard output as they are.
-pub(crate) fn print_bytes(bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), PrintError> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => PrintError::ReaderGone,
+        _ => PrintError::Failed(error),
+    })
 }
 
 /// Writes one line to standard output.
-pub(crate) fn print_line(line: &str) -> io::Result<()> {
+pub(crate) fn print_line(line: &str) -> Result<(), PrintError> {
     print(&format!("{line}\n"))
 }
 
@@ -58,7 +72,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 }
 
 /// Clears a terminal before the next picture of a `--watch`.
-pub(crate) fn clear() -> io::Result<()> {
+pub(crate) fn clear() -> Result<(), PrintError> {
     print(CLEAR)
 }
 

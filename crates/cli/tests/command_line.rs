@@ -92,6 +92,26 @@ fn a_closed_port_says_what_to_do() {
     );
 }
 
+/// A control plane that hangs up, as one with TLS does on plain HTTP, is a failure.
+#[test]
+fn a_connection_that_breaks_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    write_client(directory.path(), &format!("http://{address}"));
+    for arguments in [
+        &["status"][..],
+        &["service", "list"],
+        &["service", "events", "web"],
+        &["task", "logs", "3f2a"],
+    ] {
+        let (status, _, stderr) = run(directory.path(), arguments);
+        assert_eq!(status, 1, "{arguments:?}");
+        assert!(stderr.starts_with("error: "), "{arguments:?}: {stderr}");
+    }
+}
+
 #[test]
 fn a_taken_port_is_found_before_anything_starts() {
     let directory = tempfile::tempdir().unwrap();

@@ -227,7 +227,7 @@ async fn refusals(wire: &Wire) -> anyhow::Result<()> {
             "NoSuchOperation",
             json!({}),
             "UnknownOperationException",
-            &["X-Amz-Target"],
+            &["NoSuchOperation", "X-Amz-Target"],
         ),
     ];
     let mut faults = Vec::new();

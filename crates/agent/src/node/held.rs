@@ -259,7 +259,9 @@ impl Held {
         };
     }
 
-    /// Decides how long the containers of this stopped task are kept.
+    /// Decides how long the containers of this stopped task are kept. Until the control plane
+    /// knows that it stopped they stay: should the journal be lost, they are all that says that
+    /// the task has run.
     pub(super) fn keep_or_discard(&mut self, keep: Duration, now: Timestamp) {
         let until = self.observed.stopped_at.unwrap_or(now).after(keep);
         let exists = self
@@ -267,9 +269,9 @@ impl Held {
             .containers
             .iter()
             .any(ObservedContainer::exists);
-        if !exists || until <= now {
+        if !exists || (until <= now && self.acknowledged) {
             self.observed.discard = true;
-        } else if !self.observed.discard {
+        } else if !self.observed.discard && until > now {
             self.wake_by(Some(until));
         }
     }

@@ -88,7 +88,9 @@ async fn call(
     let entry = table::find(operation).ok_or_else(|| {
         ApiError::new(
             ErrorKind::UnknownOperation,
-            format!("There is no ECS operation of the name in X-Amz-Target; use {TARGET_PREFIX}OPERATION."),
+            format!(
+                "There is no ECS operation \"{operation}\"; X-Amz-Target is {TARGET_PREFIX} and the operation's name."
+            ),
         )
     })?;
     shared.run(*entry, Wire::AwsJson, verified, body).await

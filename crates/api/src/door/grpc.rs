@@ -125,7 +125,7 @@ async fn call(
                 }
                 None => Err(ApiError::new(
                     ErrorKind::UnknownOperation,
-                    "There is no ECS operation of that name.",
+                    format!("There is no ECS operation \"{}\".", bounded(&operation)),
                 )),
             };
             log(

@@ -260,28 +260,26 @@ impl Delete {
 
 impl Events {
     async fn run(self, global: &Global, api: &Api) -> anyhow::Result<()> {
+        let (cluster, name) = (&self.cluster.cluster, &self.name);
         let mut seen = SeenEvents::default();
+        let mut service = describe_one(api, cluster, name).await?;
         let mut patience = Patience::default();
         loop {
-            let answer = find_one(api, &self.cluster.cluster, &self.name).await;
-            match patience.with(answer)? {
-                Some(Some(service)) => {
-                    for event in seen.fresh(&service) {
-                        match global.output {
-                            Output::Json => {
-                                terminal::print_line(&serde_json::to_string(&event)?)?;
-                            }
-                            Output::Table => terminal::print_line(&event_line(&event))?,
-                        }
-                    }
+            for event in seen.fresh(&service) {
+                match global.output {
+                    Output::Json => terminal::print_line(&serde_json::to_string(&event)?)?,
+                    Output::Table => terminal::print_line(&event_line(&event))?,
                 }
-                Some(None) => bail!(unknown(&self.name, &self.cluster.cluster)),
-                None => {}
             }
             if !self.follow {
                 return Ok(());
             }
             sleep(POLL).await;
+            match patience.with(find_one(api, cluster, name).await)? {
+                Some(Some(now)) => service = now,
+                Some(None) => bail!(unknown(name, cluster)),
+                None => {}
+            }
         }
     }
 }

@@ -49,23 +49,24 @@ struct ClusterStatus {
 impl Status {
     pub(crate) async fn run(self, global: &Global) -> anyhow::Result<()> {
         let api = global.connect().await?;
+        if !self.watch {
+            let clusters = gather(&api, self.cluster.as_deref()).await?;
+            return self.show(global, &clusters);
+        }
         let mut patience = Patience::default();
         loop {
             let answer = gather(&api, self.cluster.as_deref()).await;
             if let Some(clusters) = patience.with(answer)? {
-                if let (Some(name), true) = (&self.cluster, clusters.is_empty()) {
-                    bail!("there is no cluster {name}");
-                }
                 self.show(global, &clusters)?;
-            }
-            if !self.watch {
-                return Ok(());
             }
             sleep(WATCH_INTERVAL).await;
         }
     }
 
     fn show(&self, global: &Global, clusters: &[ClusterStatus]) -> anyhow::Result<()> {
+        if let (Some(name), true) = (&self.cluster, clusters.is_empty()) {
+            bail!("there is no cluster {name}");
+        }
         if global.output == Output::Json {
             return terminal::print_json(&json!({ "clusters": clusters }));
         }
