@@ -19,14 +19,18 @@ use longshore_agent::tls;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::channel;
 use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 /// Wait between tries to join a control plane that is not up yet.
 const JOIN_RETRY: Duration = Duration::from_secs(1);
 /// Calls to Docker at once while purging.
 const PURGE_CONCURRENCY: usize = 8;
-/// For calls under way when told to end; containers go on either way.
-const SHUTDOWN: Duration = Duration::from_secs(1);
+/// For calls to Docker under way when told to end. Some engines leave a container half-made whose
+/// start is cut off; a call that takes longer is left to the next life, which looks again.
+const DRAIN: Duration = Duration::from_secs(8);
+/// For whatever else runs; containers go on either way.
+const SHUTDOWN: Duration = Duration::from_millis(200);
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
@@ -44,11 +48,23 @@ fn main() -> anyhow::Result<()> {
     let done = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            done = execute(cli.command) => done,
+        let operations = TaskTracker::new();
+        let done = tokio::select! {
+            done = execute(cli.command, operations.clone()) => done,
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
+        };
+        operations.close();
+        if tokio::time::timeout(DRAIN, operations.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                operations = operations.len(),
+                "ending in the middle of operations"
+            );
         }
+        done
     });
     if done.is_ok() {
         tracing::info!("ending; containers go on");
@@ -74,7 +90,7 @@ fn start_logging(cli: &Cli) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn execute(command: Command) -> anyhow::Result<()> {
+async fn execute(command: Command, operations: TaskTracker) -> anyhow::Result<()> {
     match command {
         Command::Join(args) => {
             let directory = DataDirectory::open(&args.data_dir)?;
@@ -87,7 +103,7 @@ async fn execute(command: Command) -> anyhow::Result<()> {
             }
             join(&directory, &args).await.map(drop)
         }
-        Command::Run(args) => run(*args).await,
+        Command::Run(args) => run(*args, operations).await,
         Command::Purge(args) => purge(&args).await,
     }
 }
@@ -162,7 +178,7 @@ async fn purge(args: &PurgeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn run(args: RunArgs) -> anyhow::Result<()> {
+async fn run(args: RunArgs, operations: TaskTracker) -> anyhow::Result<()> {
     let directory = DataDirectory::open(&args.join.data_dir)?;
     let identity = match directory.identity()? {
         Some(identity) => identity,
@@ -223,6 +239,7 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
         runtime: Arc::clone(&runtime),
         journal,
         events: events.clone(),
+        operations,
     };
     // All three run until the process ends; the first to end ends it.
     tokio::select! {

@@ -12,6 +12,7 @@ use longshore_proto::agent::{AgentMessage, AssignmentsAck};
 use longshore_supervisor::Operation;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio_util::task::TaskTracker;
 
 use crate::journal::Journal;
 use crate::node::{Effect, Input, Node, Outcome};
@@ -57,6 +58,9 @@ pub struct Pass<R> {
     pub journal: Journal,
     /// Where the loop's own operations answer to.
     pub events: Sender<Event>,
+    /// The operations under way. They outlive the loop, so that a call to Docker that was begun is
+    /// not cut off in the middle when the agent is told to end.
+    pub operations: TaskTracker,
 }
 
 impl<R: Runtime> Pass<R> {
@@ -155,7 +159,7 @@ impl<R: Runtime> Pass<R> {
 
     fn spawn(&self, operation: impl Future<Output = Input> + Send + 'static) {
         let events = self.events.clone();
-        tokio::spawn(async move {
+        self.operations.spawn(async move {
             let input = operation.await;
             // It fails only when the loop is gone, and then nobody needs the answer.
             events.send(Event::Input(input)).await.ok();

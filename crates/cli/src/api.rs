@@ -213,7 +213,7 @@ fn unreachable(endpoint: &str, error: tonic::transport::Error) -> ApiError {
 }
 
 fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|cause| {
+    std::iter::successors(Some(error), |&error| error.source()).any(|cause| {
         cause
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)

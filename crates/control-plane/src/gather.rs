@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longshore_model::instance::{Connection, InstanceStatus};
+use longshore_model::instance::{Connection, Instance, InstanceStatus};
+use longshore_model::service::{Service, ServiceStatus};
 use longshore_model::task::{DesiredStatus, Task};
 use longshore_model::{ClusterName, InstanceId, ServiceName, TaskId};
 use longshore_reconcile::{instance, service, task};
@@ -74,7 +75,8 @@ pub fn service<'a>(
     })
 }
 
-/// What the task controller reads; `None` if there is no such task.
+/// What the task controller reads; `None` if there is no such task, or if the record of its
+/// instance is damaged: a record that cannot be read must never end a task.
 pub fn task<'a>(
     view: &'a View,
     cluster: &ClusterName,
@@ -82,16 +84,20 @@ pub fn task<'a>(
     settings: Settings,
 ) -> Option<task::View<'a>> {
     let task = view.tasks.get(&(cluster.clone(), id))?;
-    let owned = task.service.as_ref().is_none_or(|service| {
-        view.services
-            .contains_key(&(cluster.clone(), service.name.clone()))
+    let instance = view.instances.get(&(cluster.clone(), task.instance));
+    if instance.is_none() && view.is_set_aside::<Instance>(&format!("{cluster}/{}", task.instance))
+    {
+        return None;
+    }
+    let owned = task.service.as_ref().is_none_or(|owner| {
+        match view.services.get(&(cluster.clone(), owner.name.clone())) {
+            Some(service) => service.status != ServiceStatus::Inactive,
+            None => view.is_set_aside::<Service>(&format!("{cluster}/{}", owner.name)),
+        }
     });
     Some(task::View {
         task,
-        instance: view
-            .instances
-            .get(&(cluster.clone(), task.instance))
-            .map(|i| &**i),
+        instance: instance.map(|i| &**i),
         owned,
         retention: settings.stopped_retention,
     })
@@ -109,7 +115,7 @@ pub fn instance<'a>(
         view.cluster_instances(cluster)
             .filter(|i| i.status != InstanceStatus::Inactive)
     };
-    let away = |i: &&longshore_store::Stored<longshore_model::instance::Instance>| {
+    let away = |i: &&longshore_store::Stored<Instance>| {
         matches!(i.connection, Connection::Disconnected(_))
     };
     Some(instance::View {
@@ -123,4 +129,83 @@ pub fn instance<'a>(
         cluster_away: registered().filter(away).count(),
         lost_after: settings.lost_after,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use bytes::Bytes;
+    use longshore_model::task::{NewTask, Overrides, ServiceTask};
+    use longshore_model::task_definition::{TaskDefinition, TaskDefinitionStatus};
+    use longshore_model::{DeploymentId, Timestamp};
+    use longshore_store::table::{self, Record};
+    use longshore_store::{Entry, Event, Key};
+
+    use super::*;
+
+    fn definition() -> TaskDefinition {
+        TaskDefinition {
+            family: "web".parse().unwrap(),
+            revision: 1,
+            status: TaskDefinitionStatus::Active,
+            network_mode: None,
+            cpu: None,
+            memory: None,
+            containers: Vec::new(),
+            requires_compatibilities: BTreeSet::new(),
+            requires_attributes: BTreeSet::new(),
+            registered_at: Timestamp::default(),
+            registered_by: String::new(),
+            deregistered_at: None,
+            tags: BTreeMap::new(),
+            recorded: longshore_model::recorded::Recorded::default(),
+        }
+    }
+
+    fn service_task() -> Task {
+        let new = NewTask {
+            id: TaskId::new(1),
+            instance: InstanceId::new(2),
+            cluster: ClusterName::default_cluster(),
+            group: "service:web".to_owned(),
+            started_by: None,
+            service: Some(ServiceTask {
+                name: "web".parse().unwrap(),
+                deployment: DeploymentId::new(1),
+            }),
+            launch_type: "EC2".to_owned(),
+            overrides: Overrides::default(),
+            tags: BTreeMap::new(),
+        };
+        Task::new(new, &definition(), Timestamp::default())
+    }
+
+    fn put(view: &mut View, key: Key, value: Bytes) {
+        let entry = Entry {
+            key,
+            value,
+            revision: 1,
+        };
+        view.apply(&Event::Put(entry), 1);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_ends_no_task() {
+        let mut view = View::default();
+        let task = service_task();
+        put(&mut view, task.key(), table::encode(&task).unwrap());
+        let cluster = ClusterName::default_cluster();
+        let seen = |view: &View| {
+            let seen = super::task(view, &cluster, task.id, Settings::default());
+            seen.map(|seen| (seen.instance.is_some(), seen.owned))
+        };
+        assert_eq!(seen(&view), Some((false, false)));
+        let damaged = Bytes::from_static(b"\x01????{}");
+        let service = table::key::<Service>("default/web");
+        put(&mut view, service, damaged.clone());
+        assert_eq!(seen(&view), Some((false, true)));
+        let instance = table::key::<Instance>(&format!("default/{}", task.instance));
+        put(&mut view, instance, damaged);
+        assert_eq!(seen(&view), None);
+    }
 }

@@ -347,6 +347,12 @@ impl View {
             .map(|(_, service)| service)
     }
 
+    /// Whether there is a record of this kind and name that does not decode. Where it is so, that
+    /// the view lacks the record does not mean that there is none.
+    pub fn is_set_aside<R: Record>(&self, name: &str) -> bool {
+        !self.quarantined.is_empty() && self.quarantined.contains_key(&table::key::<R>(name))
+    }
+
     /// What is taken on an instance: its reserved ports, and everything of each task that is not
     /// STOPPED (ECS developer guide: resources are freed when the task is STOPPED).
     pub fn taken(&self, instance: &Instance) -> Resources {

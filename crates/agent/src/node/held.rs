@@ -79,9 +79,13 @@ impl Held {
         report(&self.assignment, &self.observed)
     }
 
-    /// Whether it is stopped and the control plane knows.
+    /// Whether it is stopped and the control plane knows: of this report, not of an earlier one.
     pub(super) fn is_settled(&self) -> bool {
-        self.observed.is_stopped() && self.acknowledged
+        let stop_is_sent = self
+            .sent
+            .as_ref()
+            .is_some_and(|(_, sent)| sent.last_status == TaskStatus::Stopped);
+        self.observed.is_stopped() && stop_is_sent && self.acknowledged
     }
 
     /// Whether it is stopped with containers kept for their logs.
@@ -269,7 +273,7 @@ impl Held {
             .containers
             .iter()
             .any(ObservedContainer::exists);
-        if !exists || (until <= now && self.acknowledged) {
+        if !exists || (until <= now && self.is_settled()) {
             self.observed.discard = true;
         } else if !self.observed.discard && until > now {
             self.wake_by(Some(until));

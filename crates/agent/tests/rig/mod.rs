@@ -135,6 +135,7 @@ impl Rig {
             node: Node::new(settings, records),
             runtime: Arc::clone(&runtime),
             journal,
+            operations: tokio_util::task::TaskTracker::new(),
             events: events.clone(),
         };
         let tasks = vec![
