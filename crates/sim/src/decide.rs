@@ -1,0 +1,175 @@
+//! One decision and its commit: the real one, or with one of our own faults put in between view
+//! and decision or between decision and commit.
+
+use std::sync::Arc;
+
+use longshore_api::context::Ecs;
+use longshore_control_plane::controller::{self, Activation, Key, Outcome};
+use longshore_control_plane::settings::Settings;
+use longshore_control_plane::{commit, gather};
+use longshore_model::instance::Connection;
+use longshore_model::plan::{Ctx, Plan};
+use longshore_model::service::DeploymentConfiguration;
+use longshore_model::task::{DesiredStatus, Task};
+use longshore_reconcile::{self as reconcile, Action};
+use longshore_store::{Commit, CommitError, Guard, Txn, View};
+
+use crate::control::Doing;
+use crate::mutant::Mutant;
+
+/// Decides and commits.
+pub(crate) fn activate(
+    ecs: Arc<Ecs>,
+    settings: Settings,
+    key: Key,
+    mutant: Option<Mutant>,
+) -> Doing<Activation> {
+    match mutant.filter(|mutant| is_ours(*mutant)) {
+        None => Box::pin(controller::activate(ecs, settings, key)),
+        Some(mutant) => Box::pin(mutated(ecs, settings, key, mutant)),
+    }
+}
+
+fn is_ours(mutant: Mutant) -> bool {
+    matches!(
+        mutant,
+        Mutant::CapacityFreedEarly
+            | Mutant::LowerRoundedDown
+            | Mutant::UpperIgnored
+            | Mutant::ReplacedBeforeLost
+            | Mutant::MassLossBelieved
+            | Mutant::HealthyAtOnce
+            | Mutant::ReapedAtOnce
+            | Mutant::DamagedServiceDeleted
+            | Mutant::StopNotAccounted
+    )
+}
+
+async fn mutated(ecs: Arc<Ecs>, settings: Settings, key: Key, mutant: Mutant) -> Activation {
+    let decided = {
+        let view = ecs.db.view();
+        decide(&view, &key, settings, &mut ecs.ctx(), mutant)
+    };
+    let outcome = match decided {
+        None => Outcome::Gone,
+        Some((txn, plan)) => match ecs.db.commit(txn).await {
+            Ok(_) => Outcome::Done {
+                wake_at: plan.wake_at,
+                reasons: plan.reasons,
+            },
+            Err(error) if error.is_conflict() => Outcome::Conflict,
+            Err(CommitError::Unavailable(_)) => Outcome::StoreFailed,
+            Err(_) => Outcome::Poison,
+        },
+    };
+    Activation { key, outcome }
+}
+
+fn decide(
+    view: &View,
+    key: &Key,
+    mut settings: Settings,
+    ctx: &mut Ctx,
+    mutant: Mutant,
+) -> Option<(Txn, Plan<Action>)> {
+    let mut plan = match key {
+        Key::Service(cluster, name) => {
+            if mutant == Mutant::HealthyAtOnce {
+                settings.healthy_after = std::time::Duration::ZERO;
+            }
+            let mut seen = gather::service(view, cluster, name, settings)?;
+            let mut changed = seen.service.clone();
+            let configuration = changed.deployment_configuration;
+            match mutant {
+                Mutant::LowerRoundedDown => {
+                    changed.deployment_configuration = rounded_down(configuration, changed.desired_count);
+                }
+                Mutant::UpperIgnored => changed.deployment_configuration.maximum_percent = 1000,
+                Mutant::ReplacedBeforeLost => {
+                    let away = |task: &&Task| {
+                        let instance = view.instances.get(&(cluster.clone(), task.instance));
+                        !instance
+                            .is_some_and(|i| matches!(i.connection, Connection::Disconnected(_)))
+                    };
+                    seen.tasks.retain(away);
+                }
+                Mutant::CapacityFreedEarly => {
+                    for node in &mut seen.nodes {
+                        let Some(instance) = view.instances.get(&(cluster.clone(), node.id)) else {
+                            continue;
+                        };
+                        node.taken = longshore_model::instance::Resources {
+                            tcp_ports: instance.registered.tcp_ports.clone(),
+                            udp_ports: instance.registered.udp_ports.clone(),
+                            ..Default::default()
+                        };
+                        for task in view.instance_tasks(cluster, node.id) {
+                            if task.desired_status == DesiredStatus::Running {
+                                node.taken.add(&task.demand);
+                            }
+                        }
+                    }
+                }
+                _ => {}
+            }
+            seen.service = &changed;
+            let mut plan = reconcile::service::reconcile(&seen, ctx);
+            for action in &mut plan.actions {
+                if let Action::UpdateService(service) = action {
+                    service.deployment_configuration = configuration;
+                }
+            }
+            plan
+        }
+        Key::Task(cluster, id) => {
+            if mutant == Mutant::ReapedAtOnce {
+                settings.stopped_retention = std::time::Duration::ZERO;
+            }
+            let mut seen = gather::task(view, cluster, *id, settings)?;
+            if mutant == Mutant::DamagedServiceDeleted {
+                seen.owned = seen.task.service.as_ref().is_none_or(|service| {
+                    view.services
+                        .contains_key(&(cluster.clone(), service.name.clone()))
+                });
+            }
+            reconcile::task::reconcile(seen, ctx)
+        }
+        Key::Instance(cluster, id) => {
+            let mut seen = gather::instance(view, cluster, *id, settings)?;
+            if mutant == Mutant::MassLossBelieved {
+                seen.cluster_away = 0;
+            }
+            reconcile::instance::reconcile(&seen, ctx)
+        }
+    };
+    if mutant == Mutant::StopNotAccounted {
+        plan.actions
+            .retain(|action| !matches!(action, Action::AccountTask(_)));
+    }
+    let txn = commit::translate(view, key, &plan.actions, ctx.now)?;
+    Some((txn, plan))
+}
+
+/// The percentage that rounds up to what this one rounds down to.
+fn rounded_down(configuration: DeploymentConfiguration, desired: u32) -> DeploymentConfiguration {
+    let lower = desired * configuration.minimum_healthy_percent / 100;
+    DeploymentConfiguration {
+        minimum_healthy_percent: (lower * 100).checked_div(desired).unwrap_or(0),
+        ..configuration
+    }
+}
+
+/// Takes the instances out of a commit that places tasks.
+pub(crate) fn unguard_placement(commit: &mut Commit) {
+    let is_instance = |key: &longshore_store::Key| key.as_str().starts_with("instance/");
+    let places = commit.guards.iter().any(|guard| {
+        matches!(guard, Guard::Absent { key } if key.as_str().starts_with("task/"))
+    });
+    if places {
+        commit.writes.retain(|write| !is_instance(write.key()));
+        commit.guards.retain(|guard| match guard {
+            Guard::Unchanged { key, .. } | Guard::Absent { key } => !is_instance(key),
+            Guard::NoneNewer { .. } => true,
+        });
+    }
+}

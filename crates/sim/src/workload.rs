@@ -1,0 +1,529 @@
+//! What users do: the real handlers of the API, called as the doors would call them. Each call is
+//! made again, as an SDK would, until it gets a definite answer; calls on one service or instance
+//! follow each other, so that it is known what is wanted in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, UNIX_EPOCH};
+
+use longshore_api::auth::{AccessKeys, Caller, bearer};
+use longshore_api::context::Ecs;
+use longshore_api::ecs::cluster::CreateCluster;
+use longshore_api::ecs::instance::{DeregisterContainerInstance, UpdateContainerInstancesState};
+use longshore_api::ecs::service::{CreateService, DeleteService, UpdateService};
+use longshore_api::ecs::task::{RunTask, StopTask};
+use longshore_api::ecs::task_definition::RegisterTaskDefinition;
+use longshore_api::error::ApiError;
+use longshore_api::operation::Operation;
+use longshore_model::instance::InstanceStatus;
+use longshore_model::service::ServiceStatus;
+use longshore_model::task::DesiredStatus;
+use longshore_model::{InstanceId, ServiceName, TaskId};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::cluster::{Cluster, Event};
+use crate::control::{Answer, Doing};
+use crate::host::{BATCH, BETTER, CRASHING, GOOD, MISSING};
+use crate::invariant::{Invariant, Oracle};
+use crate::mutant::Mutant;
+use crate::rng::Rng;
+
+/// Families that services use.
+const FAMILIES: &[&str] = &["good", "better", "pair", "port", "crashing", "missing"];
+const SERVICES: &[&str] = &["web", "api", "queue"];
+/// Percentages that leave room for a deployment of any size.
+const PERCENTS: &[(u32, u32)] = &[(0, 100), (0, 200), (50, 200), (100, 200)];
+
+/// What is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Cluster,
+    Define(Value),
+    Create {
+        service: &'static str,
+        family: &'static str,
+        desired: u32,
+        percents: (u32, u32),
+    },
+    Update {
+        service: &'static str,
+        family: &'static str,
+        desired: u32,
+    },
+    Delete {
+        service: &'static str,
+    },
+    Run {
+        family: &'static str,
+        count: u32,
+        /// The call whose client token this is.
+        token: usize,
+    },
+    Stop {
+        task: TaskId,
+    },
+    SetState {
+        host: usize,
+        draining: bool,
+    },
+    Deregister {
+        host: usize,
+        force: bool,
+    },
+}
+
+/// A call and what came of it.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) kind: Kind,
+    pub(crate) answered: bool,
+    /// Whether what it asks for was committed at some time since it was made.
+    seen: bool,
+    /// Task ids it was answered with.
+    tasks: Vec<TaskId>,
+    acknowledged: bool,
+}
+
+/// What a service is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) family: &'static str,
+    pub(crate) desired: u32,
+}
+
+/// The calls of one run.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    rng: Rng,
+    pub(crate) calls: Vec<Call>,
+    /// By service; none once deleted.
+    pub(crate) wanted: BTreeMap<&'static str, Option<Wanted>>,
+    busy: BTreeSet<&'static str>,
+    busy_hosts: BTreeSet<usize>,
+    left: u32,
+}
+
+impl Workload {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            rng: Rng::new(seed, 4),
+            calls: Vec::new(),
+            wanted: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            busy_hosts: BTreeSet::new(),
+            left: 0,
+        }
+    }
+
+    /// Whether every call has its answer.
+    pub(crate) fn is_over(&self) -> bool {
+        self.left == 0 && self.calls.iter().all(|call| call.answered)
+    }
+
+    /// Calls that were acknowledged with these many tasks.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (String, &[TaskId])> {
+        self.calls
+            .iter()
+            .filter_map(|call| match &call.kind {
+                Kind::Run { token, .. } if call.acknowledged => {
+                    Some((format!("w{token}"), call.tasks.as_slice()))
+                }
+                _ => None,
+            })
+    }
+}
+
+/// Someone who passed the gate, with a token that was minted for it.
+fn caller() -> Option<Caller> {
+    static CALLER: OnceLock<Option<Caller>> = OnceLock::new();
+    let made = CALLER.get_or_init(|| {
+        let (id, secret) = ("AKIASIMULATION00", "0123456789012345678901234567890123456789");
+        let mut keys = AccessKeys::new();
+        let arn = "arn:aws:iam::000000000000:user/simulation";
+        keys.insert(id, Zeroizing::new(secret.to_owned()), arn).ok()?;
+        let token = bearer::mint(id, secret, 1_700_000_060, [7; 16]);
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        Some(bearer::verify(&token, &keys, now).ok()?.caller().clone())
+    });
+    made.clone()
+}
+
+/// A call of this operation.
+fn call<T: Operation>(ecs: Arc<Ecs>, input: Value) -> Doing<Answer> {
+    Box::pin(async move {
+        let caller = caller().ok_or_else(|| ApiError::client("nobody may call"))?;
+        let read = serde_json::from_value(input);
+        let input: T::Input = read.map_err(|error| ApiError::client(error.to_string()))?;
+        let output = T::run(&ecs, &caller, input).await?;
+        serde_json::to_value(&output).map_err(|error| ApiError::client(error.to_string()))
+    })
+}
+
+fn definition(family: &str) -> Value {
+    let container = |name: &str, image: &str| json!({"name": name, "image": image, "cpu": 256, "memory": 256, "essential": true});
+    let containers = match family {
+        "better" => json!([container("app", BETTER)]),
+        "crashing" => json!([container("app", CRASHING)]),
+        "missing" => json!([container("app", MISSING)]),
+        "batch" => json!([container("app", BATCH)]),
+        "port" => json!([{"name": "app", "image": GOOD, "cpu": 128, "memory": 128,
+            "portMappings": [{"containerPort": 80, "hostPort": 8080}]}]),
+        "pair" => json!([
+            {"name": "app", "image": GOOD, "cpu": 128, "memory": 128, "essential": true},
+            {"name": "side", "image": BETTER, "cpu": 128, "memory": 128, "essential": false},
+        ]),
+        _ => json!([container("app", GOOD)]),
+    };
+    json!({"family": family, "containerDefinitions": containers})
+}
+
+impl Kind {
+    fn service(&self) -> Option<&'static str> {
+        match self {
+            Self::Create { service, .. }
+            | Self::Update { service, .. }
+            | Self::Delete { service } => Some(service),
+            _ => None,
+        }
+    }
+
+    fn host(&self) -> Option<usize> {
+        match self {
+            Self::SetState { host, .. } | Self::Deregister { host, .. } => Some(*host),
+            _ => None,
+        }
+    }
+
+    /// Whether what is asked for is so. `None` where that cannot be told without the answer.
+    fn is_so(&self, oracle: &Oracle) -> Option<bool> {
+        let service = |name: &str| {
+            let name: ServiceName = name.parse().ok()?;
+            oracle.services.get(&name)
+        };
+        let runs = |name: &str, family: &str, desired: u32| {
+            service(name).is_some_and(|s| {
+                s.status == ServiceStatus::Active
+                    && s.desired_count == desired
+                    && s.primary().is_some_and(|p| p.family.as_str() == family)
+            })
+        };
+        let instance = |host: usize| oracle.instances.get(&InstanceId::new(host as u128 + 1));
+        Some(match self {
+            Self::Cluster => !oracle.clusters.is_empty(),
+            Self::Define(input) => oracle
+                .definitions
+                .keys()
+                .any(|(family, _)| input["family"] == family.as_str()),
+            Self::Create {
+                service,
+                family,
+                desired,
+                ..
+            }
+            | Self::Update {
+                service,
+                family,
+                desired,
+            } => runs(service, family, *desired),
+            Self::Delete { service: name } => {
+                service(name).is_none_or(|s| s.status != ServiceStatus::Active)
+            }
+            Self::Run { .. } => return None,
+            Self::Stop { task } => oracle
+                .tasks
+                .get(task)
+                .is_none_or(|t| t.desired_status == DesiredStatus::Stopped),
+            Self::SetState { host, draining } => instance(*host).is_none_or(|i| {
+                let wanted = if *draining {
+                    InstanceStatus::Draining
+                } else {
+                    InstanceStatus::Active
+                };
+                i.status == wanted || i.status == InstanceStatus::Inactive
+            }),
+            Self::Deregister { host, .. } => {
+                instance(*host).is_none_or(|i| i.status == InstanceStatus::Inactive)
+            }
+        })
+    }
+
+    fn make(&self, ecs: Arc<Ecs>, has_token: bool) -> Doing<Answer> {
+        match self.clone() {
+            Self::Cluster => call::<CreateCluster>(ecs, json!({})),
+            Self::Define(input) => call::<RegisterTaskDefinition>(ecs, input),
+            Self::Create {
+                service,
+                family,
+                desired,
+                percents: (lower, upper),
+            } => call::<CreateService>(
+                ecs,
+                json!({"serviceName": service, "taskDefinition": family, "desiredCount": desired,
+                    "clientToken": format!("create-{service}-{family}-{desired}"),
+                    "deploymentConfiguration":
+                        {"minimumHealthyPercent": lower, "maximumPercent": upper}}),
+            ),
+            Self::Update {
+                service,
+                family,
+                desired,
+            } => call::<UpdateService>(
+                ecs,
+                json!({"service": service, "taskDefinition": family, "desiredCount": desired}),
+            ),
+            Self::Delete { service } => {
+                call::<DeleteService>(ecs, json!({"service": service, "force": true}))
+            }
+            Self::Run {
+                family,
+                count,
+                token,
+            } => {
+                let by = format!("w{token}");
+                let mut input = json!({"taskDefinition": family, "count": count, "startedBy": by});
+                if has_token {
+                    input["clientToken"] = json!(by);
+                }
+                call::<RunTask>(ecs, input)
+            }
+            Self::Stop { task } => call::<StopTask>(ecs, json!({"task": task.to_string()})),
+            Self::SetState { host, draining } => call::<UpdateContainerInstancesState>(
+                ecs,
+                json!({"containerInstances": [InstanceId::new(host as u128 + 1).to_string()],
+                    "status": if draining { "DRAINING" } else { "ACTIVE" }}),
+            ),
+            Self::Deregister { host, force } => call::<DeregisterContainerInstance>(
+                ecs,
+                json!({"containerInstance": InstanceId::new(host as u128 + 1).to_string(),
+                    "force": force}),
+            ),
+        }
+    }
+}
+
+impl Cluster {
+    /// Makes the cluster and the definitions, then lets the calls come over the time of the run.
+    pub(crate) fn plan_workload(&mut self) {
+        self.call(Kind::Cluster);
+        for family in FAMILIES.iter().chain(&["batch"]) {
+            self.call(Kind::Define(definition(family)));
+        }
+        self.workload.left = self.scenario.calls;
+        for _ in 0..self.scenario.calls {
+            let span = self.scenario.span;
+            let at = self.workload.rng.between(1500, span);
+            self.after(at, Event::Call);
+        }
+    }
+
+    fn call(&mut self, kind: Kind) {
+        self.workload.busy.extend(kind.service());
+        self.workload.busy_hosts.extend(kind.host());
+        if let Kind::Run { count, token, .. } = &kind {
+            self.oracle.asked.insert(format!("w{token}"), *count);
+        }
+        let (now, number) = (self.now, self.workload.calls.len());
+        self.trace.say(now, || format!("call {number}: {kind:?}"));
+        self.workload.calls.push(Call {
+            kind,
+            answered: false,
+            seen: false,
+            tasks: Vec::new(),
+            acknowledged: false,
+        });
+        self.make_call(number);
+    }
+
+    /// Makes a call, or makes it again.
+    pub(crate) fn make_call(&mut self, number: usize) {
+        let call = &mut self.workload.calls[number];
+        if call.answered {
+            return;
+        }
+        call.seen |= call.kind.is_so(&self.oracle).unwrap_or(false);
+        let kind = call.kind.clone();
+        let has_token = !self.is_mutant(Mutant::ClientTokenIgnored);
+        if !self.call_control(number, |ecs| kind.make(ecs, has_token)) {
+            self.after(700, Event::Retry { call: number });
+        }
+    }
+
+    /// A commit may be what a call asked for.
+    pub(crate) fn workload_sees(&mut self) {
+        for call in &mut self.workload.calls {
+            if !call.answered && !call.seen {
+                call.seen = call.kind.is_so(&self.oracle).unwrap_or(false);
+            }
+        }
+    }
+
+    /// A call has an answer.
+    pub(crate) fn call_answered(&mut self, number: usize, answer: Answer) {
+        let now = self.now;
+        self.trace.say(now, || match &answer {
+            Ok(_) => format!("call {number} is answered"),
+            Err(error) => format!("call {number} is refused: {error}"),
+        });
+        let kind = self.workload.calls[number].kind.clone();
+        let name = match &kind {
+            Kind::Create { service, .. } | Kind::Update { service, .. } | Kind::Delete { service } => {
+                format!("service/{}/{service}", self.name)
+            }
+            Kind::SetState { host, .. } | Kind::Deregister { host, .. } => {
+                format!("instance/{}/{}", self.name, InstanceId::new(*host as u128 + 1))
+            }
+            Kind::Stop { task } => format!("task/{}/{task}", self.name),
+            _ => String::new(),
+        };
+        let damaged = self.oracle.is_damaged(&name)
+            || (matches!(kind, Kind::Create { .. } | Kind::Update { .. } | Kind::Run { .. })
+                && !self.damaged.is_empty());
+        let again = match &answer {
+            Ok(_) => false,
+            Err(error) => error.kind.is_retryable() || damaged,
+        };
+        if again {
+            return self.after(1000, Event::Retry { call: number });
+        }
+        let mut is_so = self.workload.calls[number].seen;
+        match (&kind, &answer) {
+            (_, Err(_)) => {}
+            (Kind::Run { .. }, Ok(output)) => {
+                let tasks = output["tasks"].as_array().cloned().unwrap_or_default();
+                let ids = tasks.iter().filter_map(|task| {
+                    let arn = task["taskArn"].as_str()?;
+                    arn.rsplit('/').next()?.parse::<TaskId>().ok()
+                });
+                let ids: Vec<TaskId> = ids.collect();
+                is_so = !output.is_null() && ids.iter().all(|id| self.oracle.ever.contains_key(id));
+                self.workload.calls[number].tasks = ids;
+            }
+            (Kind::SetState { .. }, Ok(output))
+                if output["failures"].as_array().is_some_and(|f| !f.is_empty()) =>
+            {
+                is_so = true;
+            }
+            _ => {}
+        }
+        if answer.is_ok() {
+            self.oracle.exercise(Invariant::S4);
+            if !is_so {
+                let what = format!("{kind:?} is acknowledged and was never committed");
+                self.oracle.violate(Invariant::S4, now, what);
+            }
+        }
+        let call = &mut self.workload.calls[number];
+        call.answered = true;
+        call.acknowledged = answer.is_ok();
+        if let Some(service) = kind.service() {
+            self.workload.busy.remove(service);
+        }
+        if let Some(host) = kind.host() {
+            self.workload.busy_hosts.remove(&host);
+        }
+        match (kind, answer.is_ok()) {
+            (
+                Kind::Create {
+                    service,
+                    family,
+                    desired,
+                    ..
+                }
+                | Kind::Update {
+                    service,
+                    family,
+                    desired,
+                },
+                true,
+            ) => {
+                let wanted = Wanted { family, desired };
+                self.workload.wanted.insert(service, Some(wanted));
+            }
+            // Refused means that it is not there any more.
+            (Kind::Delete { service }, _) => {
+                self.workload.wanted.insert(service, None);
+            }
+            (Kind::Deregister { host, .. }, true) => self.hosts[host].deregistered = true,
+            _ => {}
+        }
+    }
+
+    /// The next call of the workload.
+    pub(crate) fn next_call(&mut self) {
+        self.workload.left = self.workload.left.saturating_sub(1);
+        let wanted = self.workload.wanted.clone();
+        let rng = &mut self.workload.rng;
+        let service = rng.pick(SERVICES);
+        let is_free = !self.workload.busy.contains(service);
+        // Failing ones are few, or nothing else would be seen.
+        let family = match rng.below(8) {
+            0 => "crashing",
+            1 => "missing",
+            _ => rng.pick(&FAMILIES[..4]),
+        };
+        let desired = u32::try_from(rng.below(6)).unwrap_or(0);
+        let chosen = rng.below(100);
+        let host = rng.index(self.hosts.len().max(1));
+        let host_is_free = host < self.hosts.len()
+            && !self.workload.busy_hosts.contains(&host)
+            && !self.hosts[host].deregistered;
+        let kind = match wanted.get(service).cloned().flatten() {
+            None if chosen < 60 && is_free => Kind::Create {
+                service,
+                family,
+                desired: desired.max(1),
+                percents: rng.pick(PERCENTS),
+            },
+            Some(now) if chosen < 50 && is_free => {
+                let (scales, changes) = (rng.chance(600), rng.chance(600));
+                Kind::Update {
+                    service,
+                    family: if changes { family } else { now.family },
+                    desired: if scales { desired } else { now.desired },
+                }
+            }
+            Some(_) if chosen < 58 && is_free => Kind::Delete { service },
+            _ if chosen < 64 && host_is_free => Kind::SetState {
+                host,
+                draining: true,
+            },
+            _ if chosen < 70 && host_is_free => Kind::SetState {
+                host,
+                draining: false,
+            },
+            _ if chosen < 73 && host_is_free && self.hosts.len() > 2 => Kind::Deregister {
+                host,
+                force: rng.chance(500),
+            },
+            _ if chosen < 82 => {
+                let tasks: Vec<TaskId> = self.oracle.tasks.keys().copied().collect();
+                match tasks.is_empty() {
+                    true => return,
+                    false => Kind::Stop {
+                        task: tasks[rng.index(tasks.len())],
+                    },
+                }
+            }
+            _ => Kind::Run {
+                family: rng.pick(&["batch", "good", "pair"]),
+                count: u32::try_from(rng.between(1, 3)).unwrap_or(1),
+                token: self.workload.calls.len(),
+            },
+        };
+        let twin = matches!(kind, Kind::Run { .. }) && self.workload.rng.chance(300);
+        self.call(kind.clone());
+        if twin {
+            // The same request, sent twice.
+            self.call(kind);
+        }
+    }
+
+    /// What an operator does about a machine that is gone.
+    pub(crate) fn deregister_lost(&mut self, host: usize) {
+        let id = InstanceId::new(host as u128 + 1);
+        if self.oracle.instances.contains_key(&id) && !self.hosts[host].deregistered {
+            self.call(Kind::Deregister { host, force: true });
+        }
+    }
+}
