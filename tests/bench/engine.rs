@@ -1,6 +1,7 @@
 //! The Docker engine that everybody shares, and the bare API as the baseline.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -8,10 +9,13 @@ use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, ListContainersOptions, RemoveContainerOptions,
+    StopContainerOptions,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::system::{MEMORY_MIB, PIDS_LIMIT, RELEASE_VARIABLE, Release, command};
+use crate::cpu::Usage;
+use crate::report::Sample;
+use crate::system::{MEMORY_MIB, PIDS_LIMIT, RELEASE_VARIABLE, Release, Surge, command};
 
 /// Everything that waits gives up after this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -92,15 +96,58 @@ impl Engine {
         })
     }
 
-    /// Creates and starts this many, that many at a time; the time until the last start returned.
-    pub(crate) async fn start_many(&self, count: u32, concurrency: usize) -> Result<Duration> {
+    /// Creates and starts these, that many at a time; the time until the last start returned.
+    pub(crate) async fn start_many(
+        &self,
+        numbers: Range<u32>,
+        concurrency: usize,
+    ) -> Result<Duration> {
         let begin = Instant::now();
-        stream::iter(0..count)
+        stream::iter(numbers)
             .map(|number| self.start_bare(number))
             .buffer_unordered(concurrency)
             .try_for_each(|_| async { Ok(()) })
             .await?;
         Ok(begin.elapsed())
+    }
+
+    /// Replaces this many containers, numbered from 0, by as many new ones: what an update cannot
+    /// be faster than by much. The time until the last call returned.
+    pub(crate) async fn roll_bare(&self, count: u32, surge: Surge) -> Result<Sample> {
+        self.start_many(0..count, count as usize).await?;
+        let before = Usage::read()?;
+        let begin = Instant::now();
+        let at_once = match surge {
+            Surge::Double => count,
+            Surge::Half => count.div_ceil(2),
+        };
+        stream::iter(0..count)
+            .map(|old| async move {
+                match surge {
+                    Surge::Double => {
+                        self.start_bare(count + old).await?;
+                        self.stop_bare(old).await
+                    }
+                    Surge::Half => {
+                        self.stop_bare(old).await?;
+                        self.start_bare(count + old).await.map(|_| ())
+                    }
+                }
+            })
+            .buffer_unordered(at_once as usize)
+            .try_for_each(|()| async { Ok(()) })
+            .await?;
+        let mut sample = Sample::of(begin.elapsed());
+        sample.cpu = Usage::read()?.since(&before);
+        Ok(sample)
+    }
+
+    async fn stop_bare(&self, number: u32) -> Result<()> {
+        let name = format!("{BARE_PREFIX}-{number}");
+        self.docker
+            .stop_container(&name, None::<StopContainerOptions>)
+            .await?;
+        Ok(())
     }
 
     /// Removes every container that [`Self::start_bare`] made, running or not.

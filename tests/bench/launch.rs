@@ -256,13 +256,18 @@ impl Bench {
                 info.kernel_version.unwrap_or_default(),
             ),
         );
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().unwrap_or_default();
+        self.report.setup.insert(
+            "load".to_owned(),
+            format!("{load} over the minute before; what else runs slows everything down"),
+        );
         self.report.setup.insert(
             "waiting".to_owned(),
             format!(
                 "Longshore --healthy-after {HEALTHY_AFTER}; Swarm restart delay 0, update monitor \
-                 1 ms, any failure ratio; status polled every {:?} for a few tasks, every {:?} for ten and more",
-                measure::poll(1),
-                measure::poll(100),
+                 1 ms, any failure ratio; {}",
+                measure::POLLING,
             ),
         );
         Ok(())
@@ -308,7 +313,7 @@ impl Bench {
                         sample
                     }
                     BARE if self.bare => {
-                        Sample::of(self.engine.start_many(count, concurrency).await?)
+                        Sample::of(self.engine.start_many(0..count, concurrency).await?)
                     }
                     SWARM => match &mut self.swarm {
                         Some(swarm) => launch_one(swarm, &self.timeline, &service, count).await?,
@@ -344,7 +349,7 @@ impl Bench {
         let mut tried = Vec::new();
         for concurrency in CONCURRENCIES {
             tokio::time::sleep(SETTLE).await;
-            let took = self.engine.start_many(count, concurrency).await?;
+            let took = self.engine.start_many(0..count, concurrency).await?;
             self.engine.remove_bare().await?;
             tried.push((took, concurrency));
         }
@@ -399,6 +404,13 @@ impl Bench {
             release = release.other();
             for turn in turns(round) {
                 tokio::time::sleep(SETTLE).await;
+                if turn == BARE && self.bare {
+                    // Begins and ends with nothing of the bare API on the engine.
+                    let roll = self.engine.roll_bare(UPDATE_TASKS, surge).await?;
+                    self.engine.remove_bare().await?;
+                    self.keep(turn, roll);
+                    continue;
+                }
                 let before = Usage::read()?;
                 let update = match turn {
                     SWARM => match &mut self.swarm {

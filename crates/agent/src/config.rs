@@ -106,8 +106,9 @@ pub struct RunArgs {
         env = "DOCKER_HOST"
     )]
     pub docker_host: String,
-    /// Containers that are created, and started, at once.
-    #[arg(long, default_value_t = 8)]
+    /// Containers that are created, and started, at once. Sixteen is where Docker 20.10 on two
+    /// cores stops getting faster (`scripts/bench launch`).
+    #[arg(long, default_value_t = 16)]
     pub docker_concurrency: usize,
     /// CPU units to offer, 1024 to a core. Default: all cores.
     #[arg(long)]

@@ -9,7 +9,8 @@
 //!
 //! Its rules, besides those of the supervisor:
 //!
-//! - a task is acted on only after its assignment, or the change to it, is in the journal;
+//! - a task is acted on only after its assignment, or the change to it, is in the journal, and
+//!   is reported STOPPED only after the journal says that it ends;
 //! - nothing is created before the runtime's containers were listed once, so that those of an
 //!   earlier life are adopted;
 //! - a container whose task is not held is removed only after a complete set was received in this
@@ -397,6 +398,11 @@ impl Node {
         let task = assignment.task;
         if let Some(held) = self.tasks.get_mut(&task) {
             held.removed = false;
+            if held.is_settled() {
+                // Whoever still lists it does not know that it stopped, whatever was acknowledged.
+                held.report_again();
+                self.outbox.queue(task, true, now);
+            }
             self.tell(task, assignment.desired_status);
             return;
         }
@@ -470,10 +476,16 @@ impl Node {
         let later = self.journal.in_flight.split_off(&(sequence + 1));
         let written = std::mem::replace(&mut self.journal.in_flight, later);
         for task in written.into_values().flatten() {
-            if let Some(held) = self.tasks.get_mut(&task)
-                && held.gate.is_some_and(|gate| gate <= sequence)
-            {
+            let Some(held) = self.tasks.get_mut(&task) else {
+                continue;
+            };
+            if held.gate.is_some_and(|gate| gate <= sequence) {
                 held.gate = None;
+                self.touched.insert(task);
+            }
+            if held.ending_write.is_some_and(|write| write <= sequence) {
+                held.ending_write = None;
+                held.ending_durable = true;
                 self.touched.insert(task);
             }
         }
@@ -502,6 +514,10 @@ impl Node {
         for task in tasks {
             match self.tasks.get_mut(&task) {
                 Some(held) => {
+                    if held.ending_write.take().is_some() {
+                        // A disk that takes nothing must not hide that the task stopped.
+                        held.ending_durable = true;
+                    }
                     if held.assignment.desired_status == DesiredStatus::Stopped {
                         held.gate = None;
                     } else if held.gate.is_some() {
@@ -550,6 +566,12 @@ impl Node {
             }
             if held.changed_since_saved() {
                 self.journal.notes.insert(task);
+                if held.ends_unwritten() {
+                    self.journal.due = Some(now);
+                }
+            }
+            if held.must_not_be_told() {
+                continue;
             }
             if let Some(urgent) = held.changed_since_reported() {
                 self.outbox.queue(task, urgent, now);
@@ -610,6 +632,9 @@ impl Node {
                 if urgent.contains(task) {
                     held.gate = Some(sequence);
                 }
+                if held.ends_unwritten() {
+                    held.ending_write = Some(sequence);
+                }
                 writes.push(Write::Put(Box::new(held.save())));
             }
         }
@@ -629,7 +654,7 @@ impl Node {
         while let Some((sequence, tasks)) = self.outbox.take(now) {
             let held = tasks.iter().filter_map(|task| {
                 let held = self.tasks.get_mut(task)?;
-                Some(held.send(sequence))
+                (!held.must_not_be_told()).then(|| held.send(sequence))
             });
             let tasks = held.collect();
             self.effects.push(Effect::Report { sequence, tasks });

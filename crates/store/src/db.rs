@@ -153,12 +153,18 @@ impl Db {
         }
     }
 
-    /// Takes over a whole list after a gap, and announces everything there is in it.
+    /// Takes over a whole list after a gap, and announces everything there is in it, and what is
+    /// there no more.
     pub fn replace(&self, snapshot: Snapshot) {
         let view = View::from_snapshot(snapshot);
         let revision = view.revision;
-        let changes = everything(&view);
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+        let mut changes = everything(&view);
+        let mut held = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *held, view);
+        drop(held);
+        changes.extend(everything(&before));
+        changes.sort_unstable();
+        changes.dedup();
         self.applied.send_replace(Progress::At(revision));
         let _ = self.changes.send(Arc::new(changes));
     }
@@ -413,6 +419,24 @@ mod tests {
         txn.commit.writes.push(Write::Delete { key: bad });
         db.commit(txn).await.unwrap();
         assert!(db.view().quarantined.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_new_list_announces_what_is_gone_as_well() {
+        let store: Arc<dyn Store> = Arc::new(Memory::default());
+        let db = Db::open(Arc::clone(&store)).await.unwrap();
+        count_up(&db).await;
+        let mut changes = db.subscribe();
+        db.replace(Snapshot {
+            revision: 9,
+            entries: Vec::new(),
+        });
+        assert!(db.view().clusters.is_empty());
+        let announced = changes.recv().await.unwrap();
+        assert_eq!(
+            *announced,
+            [Change::Cluster(ClusterName::default_cluster())]
+        );
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,6 +31,11 @@ pub(super) struct Held {
     sent: Option<(u64, TaskReport)>,
     /// Whether what was last sent is committed.
     acknowledged: bool,
+    /// The journal write that says that it ends, once there is one.
+    pub(super) ending_write: Option<u64>,
+    /// Whether the journal says that it ends. Before that nobody may be told that it stopped: a
+    /// new life would know nothing of a container that could not be created, and try again.
+    pub(super) ending_durable: bool,
 }
 
 /// Whether what the task had besides containers was given back.
@@ -57,7 +62,11 @@ impl Held {
             .containers
             .resize_with(containers, Default::default);
         let saved = Some(observed.clone());
-        Self::with(record.assignment, observed, saved)
+        let ending_durable = observed.ending.is_some();
+        Self {
+            ending_durable,
+            ..Self::with(record.assignment, observed, saved)
+        }
     }
 
     fn with(assignment: Assignment, observed: Observed, saved: Option<Observed>) -> Self {
@@ -72,6 +81,8 @@ impl Held {
             saved,
             sent: None,
             acknowledged: false,
+            ending_write: None,
+            ending_durable: false,
         }
     }
 
@@ -86,6 +97,16 @@ impl Held {
             .as_ref()
             .is_some_and(|(_, sent)| sent.last_status == TaskStatus::Stopped);
         self.observed.is_stopped() && stop_is_sent && self.acknowledged
+    }
+
+    /// Whether its stop is not in the journal yet and so must not be told.
+    pub(super) fn must_not_be_told(&self) -> bool {
+        self.observed.is_stopped() && !self.ending_durable
+    }
+
+    /// Whether it ends and no journal write says so.
+    pub(super) fn ends_unwritten(&self) -> bool {
+        self.observed.ending.is_some() && !self.ending_durable && self.ending_write.is_none()
     }
 
     /// Whether it is stopped with containers kept for their logs.
@@ -331,6 +352,11 @@ impl Held {
         {
             self.acknowledged = true;
         }
+    }
+
+    /// Takes back that what was last sent is committed.
+    pub(super) fn report_again(&mut self) {
+        self.acknowledged = false;
     }
 
     /// Whether there is something to report, and if so whether it should go at once: a start, a

@@ -18,6 +18,10 @@ pub struct Assignments {
     instance: InstanceId,
     generation: u64,
     sent: BTreeMap<TaskId, Assignment>,
+    /// Whether the set that the session began with was complete, or one since.
+    whole: bool,
+    /// Tasks whose definition could not be read when they were to be told.
+    untold: BTreeSet<TaskId>,
 }
 
 impl Assignments {
@@ -28,7 +32,16 @@ impl Assignments {
             instance,
             generation: 0,
             sent: BTreeMap::new(),
+            whole: true,
+            untold: BTreeSet::new(),
         }
+    }
+
+    /// Whether every task of the cluster can be read.
+    fn is_readable(&self, view: &View) -> bool {
+        let own_tasks = format!("task/{}/", self.cluster);
+        let mut damaged = view.quarantined.keys();
+        !damaged.any(|key| key.as_str().starts_with(&own_tasks))
     }
 
     /// Everything the instance should hold. It is marked complete, which lets the agent remove
@@ -37,11 +50,7 @@ impl Assignments {
     pub fn complete(&mut self, view: &View, realm: &Realm) -> agent::Assignments {
         self.generation += 1;
         self.sent.clear();
-        let own_tasks = format!("task/{}/", self.cluster);
-        let mut whole = !view
-            .quarantined
-            .keys()
-            .any(|key| key.as_str().starts_with(&own_tasks));
+        self.untold.clear();
         for task in view
             .instance_tasks(&self.cluster, self.instance)
             .filter(|t| t.is_live())
@@ -50,37 +59,60 @@ impl Assignments {
                 Some(assignment) => {
                     self.sent.insert(task.id, assignment);
                 }
-                None => whole = false,
+                None => {
+                    self.untold.insert(task.id);
+                }
             }
         }
+        self.whole = self.is_readable(view) && self.untold.is_empty();
         agent::Assignments {
             generation: self.generation,
-            complete: whole,
+            complete: self.whole,
             tasks: self.sent.values().map(wire::assignment).collect(),
             removed: Vec::new(),
         }
     }
 
-    /// What is new of these tasks since it was last sent; `None` if nothing is.
+    /// What is new of these tasks since it was last sent, and of those that could not be told
+    /// before; `None` if nothing is. Once a set that was not complete can be, it is made again.
     pub fn diff(
         &mut self,
         view: &View,
         realm: &Realm,
         changed: impl IntoIterator<Item = TaskId>,
     ) -> Option<agent::Assignments> {
+        let mut changed: BTreeSet<TaskId> = changed.into_iter().collect();
+        changed.append(&mut self.untold);
+        if !self.whole && self.is_readable(view) {
+            let message = self.complete(view, realm);
+            if message.complete {
+                return Some(message);
+            }
+        }
         let mut message = agent::Assignments::default();
         for id in changed {
             let task = view.tasks.get(&(self.cluster.clone(), id));
             match task.filter(|task| task.is_live() && task.instance == self.instance) {
                 Some(task) => {
-                    let known = self.sent.get(&id).map(|sent| sent.desired_status);
-                    if known == Some(task.desired_status) {
+                    let known = self.sent.get(&id);
+                    if known.is_some_and(|sent| sent.desired_status == task.desired_status) {
                         continue;
                     }
-                    if let Some(assignment) = build(view, realm, task) {
-                        message.tasks.push(wire::assignment(&assignment));
-                        self.sent.insert(id, assignment);
-                    }
+                    // Stopping what is known takes no definition.
+                    let told = known.cloned().map(|sent| Assignment {
+                        desired_status: task.desired_status,
+                        ..sent
+                    });
+                    let Some(assignment) = told.or_else(|| build(view, realm, task)) else {
+                        self.untold.insert(id);
+                        continue;
+                    };
+                    message.tasks.push(wire::assignment(&assignment));
+                    self.sent.insert(id, assignment);
+                }
+                // A damaged record must never stop a task.
+                None if view.is_set_aside::<Task>(&format!("{}/{id}", self.cluster)) => {
+                    self.untold.insert(id);
                 }
                 None => {
                     if self.sent.remove(&id).is_some() {

@@ -1,6 +1,7 @@
 //! What an agent says of its node when a session begins, and that it is away when it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use longshore_model::cluster::ClusterStatus;
 use longshore_model::instance::{Connection, Incarnation, Instance, InstanceStatus, Resources};
@@ -87,7 +88,9 @@ impl Registration {
         })
     }
 
-    /// The transaction that writes it down, and that the agent is connected.
+    /// The transaction that writes it down, and that the agent is connected; and since when that
+    /// is so. No two registrations of an instance have the same time, so that the end of a
+    /// session can tell whether it is still the newest.
     ///
     /// # Errors
     /// `failed_precondition` for an instance that was deregistered, an earlier life of the agent,
@@ -98,8 +101,9 @@ impl Registration {
         cluster: &ClusterName,
         id: InstanceId,
         now: Timestamp,
-    ) -> Result<Txn, Status> {
+    ) -> Result<(Txn, Timestamp), Status> {
         let mut txn = Txn::new();
+        let mut since = now;
         match view.instances.get(&(cluster.clone(), id)) {
             Some(read) if read.status == InstanceStatus::Inactive => return Err(deregistered(id)),
             Some(read) => {
@@ -110,8 +114,12 @@ impl Registration {
                         "a later start of this agent has registered already",
                     ));
                 }
+                let (Connection::Connected(before)
+                | Connection::Disconnected(before)
+                | Connection::Lost(before)) = read.connection;
+                since = now.max(before.after(Duration::from_millis(1)));
                 let mut instance = Instance::clone(read);
-                self.write(&mut instance, now);
+                self.write(&mut instance, since);
                 txn.replace(read, &instance);
             }
             None => {
@@ -140,23 +148,29 @@ impl Registration {
                     version: 1,
                     tags: BTreeMap::new(),
                 };
-                self.write(&mut instance, now);
+                self.write(&mut instance, since);
                 txn.guard(home);
                 txn.create(&instance);
             }
         }
-        Ok(txn)
+        Ok((txn, since))
     }
 
-    fn write(&self, instance: &mut Instance, now: Timestamp) {
+    fn write(&self, instance: &mut Instance, since: Timestamp) {
         instance.incarnation = self.incarnation.clone();
         instance.registered = self.registered.clone();
         instance.attributes = self.attributes.clone();
         instance.hostname.clone_from(&self.hostname);
         instance.agent_version.clone_from(&self.agent_version);
         instance.docker_version.clone_from(&self.docker_version);
-        instance.connection = Connection::Connected(now);
+        instance.connection = Connection::Connected(since);
     }
+}
+
+/// Whether the registration made at `since` is still the newest of the instance.
+pub fn stands(view: &View, cluster: &ClusterName, id: InstanceId, since: Timestamp) -> bool {
+    let read = view.instances.get(&(cluster.clone(), id));
+    read.is_some_and(|instance| instance.connection == Connection::Connected(since))
 }
 
 /// The transaction that notes that the session which registered at `since` is over. Empty if the

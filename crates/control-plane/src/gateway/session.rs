@@ -45,6 +45,13 @@ pub(super) async fn serve(
     let place = gateway
         .sessions
         .open((cluster.clone(), instance), outbound.clone());
+    // Of two sessions that began at once the one that registered first must not be the one that
+    // stays: nobody would note when it ends.
+    if !registration::stands(&gateway.ecs.db.view(), &cluster, instance, since) {
+        return Err(Status::aborted(
+            "this instance registered anew meanwhile; connect again",
+        ));
+    }
     let (reports, pending) = mpsc::channel(REPORT_BACKLOG);
     let committer = tokio::spawn(commit_reports(
         gateway.clone(),
@@ -146,6 +153,11 @@ async fn converse(
                     return Err(Status::deadline_exceeded("the agent has been silent for too long"));
                 }
                 send(outbound, ToAgent::Heartbeat(Heartbeat { nonce: 1 })).await?;
+                // What could not be read may have been mended.
+                let message = assignments.diff(&ecs.db.view(), &ecs.realm, []);
+                if let Some(message) = message {
+                    send(outbound, ToAgent::Assignments(message)).await?;
+                }
             }
         }
     }
@@ -158,7 +170,8 @@ async fn send(outbound: &Outbound, body: ToAgent) -> Result<(), Status> {
     sent.map_err(|_| Status::deadline_exceeded("the agent does not read what it is sent"))
 }
 
-/// Commits reports in order, as many at once as have come in, and acknowledges them.
+/// Commits reports in order, as many at once as have come in, and acknowledges them. What cannot
+/// be taken over since a record is damaged is tried again.
 async fn commit_reports(
     gateway: Gateway,
     (cluster, instance): (ClusterName, InstanceId),
@@ -166,11 +179,23 @@ async fn commit_reports(
     mut pending: mpsc::Receiver<(u64, Vec<TaskReport>)>,
     outbound: Outbound,
 ) {
-    while let Some((mut sequence, mut reports)) = pending.recv().await {
+    let mut kept: Vec<TaskReport> = Vec::new();
+    let mut again = tokio::time::interval(HEARTBEAT_INTERVAL);
+    loop {
+        let received = tokio::select! {
+            received = pending.recv() => match received {
+                Some(received) => Some(received),
+                None => return,
+            },
+            _ = again.tick(), if !kept.is_empty() => None,
+        };
+        let mut sequence = received.as_ref().map(|(sequence, _)| *sequence);
+        let mut reports = std::mem::take(&mut kept);
+        reports.extend(received.into_iter().flat_map(|(_, reports)| reports));
         while reports.len() < REPORT_BATCH
             && let Ok((next, more)) = pending.try_recv()
         {
-            sequence = next;
+            sequence = Some(next);
             reports.extend(more);
         }
         for chunk in reports.chunks(REPORT_BATCH) {
@@ -185,9 +210,12 @@ async fn commit_reports(
                 return;
             }
         }
-        let ack = ToAgent::ReportsAck(ReportsAck { sequence });
-        if send(&outbound, ack).await.is_err() {
-            return;
+        kept = report::unreadable(&gateway.ecs.db.view(), &cluster, reports);
+        if let Some(sequence) = sequence {
+            let ack = ToAgent::ReportsAck(ReportsAck { sequence });
+            if send(&outbound, ack).await.is_err() {
+                return;
+            }
         }
     }
 }
@@ -200,10 +228,10 @@ async fn register(
     registration: &Registration,
 ) -> Result<Timestamp, Status> {
     let now = gateway.ecs.ctx().now;
-    let registered = gateway.ecs.db.transact(|view| {
-        let txn = registration.register(view, cluster, id, now)?;
-        Ok((txn, now))
-    });
+    let registered = gateway
+        .ecs
+        .db
+        .transact(|view| registration.register(view, cluster, id, now));
     registered.await.map_err(|error| match error {
         TransactError::Refused(status) => status,
         TransactError::Store(error) => Status::unavailable(error.to_string()),
