@@ -270,8 +270,7 @@ impl Cluster {
     /// Lets something happen after this many ms.
     pub(crate) fn after(&mut self, ms: i64, event: Event) {
         self.next += 1;
-        self.queue
-            .insert((self.now + ms.max(0), self.next), event);
+        self.queue.insert((self.now + ms.max(0), self.next), event);
     }
 
     /// A new number for whatever needs one.
@@ -286,8 +285,7 @@ impl Cluster {
 
     /// Whether this class may strike now; counts it if it does, this many times in a thousand.
     pub(crate) fn strikes(&mut self, fault: Fault, per_mille: u64) -> bool {
-        let strikes =
-            !self.healed && self.scenario.has(fault) && self.weather.chance(per_mille);
+        let strikes = !self.healed && self.scenario.has(fault) && self.weather.chance(per_mille);
         if strikes {
             self.fired.count(fault);
         }

@@ -176,12 +176,19 @@ impl Cluster {
             return;
         };
         let now = self.now;
-        self.trace.say(now, || format!("control plane {id} is killed"));
+        self.trace
+            .say(now, || format!("control plane {id} is killed"));
         for conn in control.sessions.keys() {
             self.control_end_closes(*conn);
         }
         for (call, _) in control.calls {
             self.after(1000, Event::Retry { call });
+        }
+        // Longshore is one process: what was replaced does not come back in its place.
+        if self.controls[id + 1..].iter().all(Option::is_none) {
+            for older in 0..id {
+                self.kill_control(older);
+            }
         }
     }
 
@@ -264,13 +271,7 @@ impl Cluster {
                 longshore_control_plane::controller::Outcome::Conflict
             );
             if conflict && self.is_mutant(Mutant::ConflictDropped) {
-                let key = activation.key.clone();
-                let dropped = Activation {
-                    key,
-                    outcome: longshore_control_plane::controller::Outcome::Gone,
-                };
                 // The key counts as being looked at for ever.
-                drop(dropped);
                 continue;
             }
             if control.rounds.finish(activation, now).is_err() {
@@ -296,8 +297,7 @@ impl Cluster {
         while let Some(key) = control.rounds.start(now) {
             progress = true;
             let ecs = Arc::clone(&control.ecs);
-            let mut doing =
-                decide::activate(ecs, self.scenario.settings, key, self.mutant);
+            let mut doing = decide::activate(ecs, self.scenario.settings, key, self.mutant);
             match poll(&mut doing) {
                 Some(activation) => {
                     if control.rounds.finish(activation, now).is_err() {
@@ -372,7 +372,8 @@ impl Cluster {
             self.workload_sees();
             self.show_all();
         } else if answer.is_err() {
-            self.trace.say(now, || format!("a commit of {control} meets a conflict"));
+            self.trace
+                .say(now, || format!("a commit of {control} meets a conflict"));
         }
         let delay = self.rng.between(0, self.scenario.commit);
         self.after(

@@ -82,7 +82,8 @@ fn decide(
             let configuration = changed.deployment_configuration;
             match mutant {
                 Mutant::LowerRoundedDown => {
-                    changed.deployment_configuration = rounded_down(configuration, changed.desired_count);
+                    changed.deployment_configuration =
+                        rounded_down(configuration, changed.desired_count);
                 }
                 Mutant::UpperIgnored => changed.deployment_configuration.maximum_percent = 1000,
                 Mutant::ReplacedBeforeLost => {
@@ -162,9 +163,10 @@ fn rounded_down(configuration: DeploymentConfiguration, desired: u32) -> Deploym
 /// Takes the instances out of a commit that places tasks.
 pub(crate) fn unguard_placement(commit: &mut Commit) {
     let is_instance = |key: &longshore_store::Key| key.as_str().starts_with("instance/");
-    let places = commit.guards.iter().any(|guard| {
-        matches!(guard, Guard::Absent { key } if key.as_str().starts_with("task/"))
-    });
+    let places = commit
+        .guards
+        .iter()
+        .any(|guard| matches!(guard, Guard::Absent { key } if key.as_str().starts_with("task/")));
     if places {
         commit.writes.retain(|write| !is_instance(write.key()));
         commit.guards.retain(|guard| match guard {

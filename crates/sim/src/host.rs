@@ -164,6 +164,16 @@ impl Host {
         }
     }
 
+    /// Whether the agent works and its journal says that the task has run.
+    pub(crate) fn knows_it_ran(&self, task: TaskId) -> bool {
+        let ran = |text: &String| {
+            ["RUNNING", "STOPPING", "STOPPED"]
+                .iter()
+                .any(|status| text.contains(&format!("\"last_status\":\"{status}\"")))
+        };
+        self.is_up() && !self.paused && self.journal.get(&task).is_some_and(ran)
+    }
+
     /// Copies the journal, for it to come back later.
     pub(crate) fn keep_journal(&mut self) {
         self.old_journal = self.journal.clone();
@@ -271,8 +281,9 @@ impl Cluster {
         host.told_all = false;
         host.reset_wait();
         let life = host.life;
-        self.trace
-            .say(now, || format!("agent of host {index} starts (life {life})"));
+        self.trace.say(now, || {
+            format!("agent of host {index} starts (life {life})")
+        });
         self.after(0, Event::List { host: index, life });
         self.after(1, Event::Dial { host: index, life });
     }
@@ -320,7 +331,8 @@ impl Cluster {
     /// The machine starts anew; its containers do not.
     pub(crate) fn reboot(&mut self, index: usize) {
         self.kill_agent(index);
-        self.operating.retain(|_, operating| operating.host != index);
+        self.operating
+            .retain(|_, operating| operating.host != index);
         let host = &mut self.hosts[index];
         host.boot += 1;
         host.stop_all();
@@ -563,7 +575,9 @@ impl Cluster {
                     self.oracle.started(now, index, task, &name);
                     self.container_runs(index, &call.task, call.container, &name);
                 }
-                Operation::Create if before.is_none() => self.oracle.created(now, index, task, &name),
+                Operation::Create if before.is_none() => {
+                    self.oracle.created(now, index, task, &name)
+                }
                 _ => {}
             }
         }

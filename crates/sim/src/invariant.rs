@@ -137,6 +137,12 @@ pub(crate) struct Oracle {
     pub(crate) last_commit_at: i64,
     /// Tasks of services that stopped serving by themselves, oldest first.
     losses: Vec<(Revision, ServiceName)>,
+    /// How many agents were away, of how many, oldest first.
+    history: Vec<(Revision, (usize, usize))>,
+    /// Whether an agent that has lost its journal may be told by a view that is behind or lacks
+    /// something, or its journal is an older one or does not take an ending: then nothing on the node could say that a
+    /// task is over.
+    forgetful: bool,
     healthy_after: i64,
     retention: i64,
     clocks_jump: bool,
@@ -145,6 +151,9 @@ pub(crate) struct Oracle {
     /// From a decision to its commit, in ms.
     slack: i64,
     hosts_vanish: bool,
+    damages: bool,
+    /// A journal that is a copy of an earlier one may not know what has run and is removed.
+    old_journal: bool,
     story: Vec<String>,
     /// How many tasks each call may start.
     pub(crate) asked: BTreeMap<String, u32>,
@@ -174,13 +183,40 @@ impl Oracle {
             started_tasks: BTreeMap::new(),
             last_commit_at: 0,
             losses: Vec::new(),
+            history: Vec::new(),
+            forgetful: {
+                let any = |faults: &[Fault]| faults.iter().any(|fault| scenario.has(*fault));
+                any(&[Fault::JournalLost, Fault::JournalOld])
+                    && any(&[
+                        Fault::WatchDelay,
+                        Fault::WatchGap,
+                        Fault::WatchLastLost,
+                        Fault::ControlPause,
+                        Fault::ControlZombie,
+                        Fault::RecordDamaged,
+                    ])
+                    || any(&[Fault::JournalFails, Fault::JournalOld])
+            },
             healthy_after: millis(scenario.settings.healthy_after),
             retention: millis(scenario.settings.stopped_retention),
             clocks_jump: scenario.has(Fault::ControlClock),
-            stands_still: scenario.has(Fault::ControlPause)
-                || scenario.has(Fault::ControlZombie)
-                || scenario.has(Fault::RecordDamaged),
-            slack: if scenario.has(Fault::StoreSlow) { 8000 } else { 1000 },
+            stands_still: [
+                Fault::ControlPause,
+                Fault::ControlZombie,
+                Fault::RecordDamaged,
+                Fault::WatchDelay,
+                Fault::WatchGap,
+                Fault::WatchLastLost,
+            ]
+            .iter()
+            .any(|fault| scenario.has(*fault)),
+            slack: if scenario.has(Fault::StoreSlow) {
+                8000
+            } else {
+                3000
+            },
+            old_journal: scenario.has(Fault::JournalOld),
+            damages: scenario.has(Fault::RecordDamaged),
             hosts_vanish: scenario.has(Fault::ContainerVanishes),
             story: Vec::new(),
             asked: BTreeMap::new(),
@@ -260,12 +296,7 @@ impl Oracle {
     // --- what was committed
 
     /// Judges a commit.
-    pub(crate) fn committed(
-        &mut self,
-        now: i64,
-        batch: &Batch,
-        input: &Input,
-    ) {
+    pub(crate) fn committed(&mut self, now: i64, batch: &Batch, input: &Input) {
         self.last_commit_at = now;
         self.check(Invariant::S9, now, input.guards_held, || {
             format!("commit {} although its inputs had changed", batch.revision)
@@ -281,7 +312,7 @@ impl Oracle {
         let mut stopped: BTreeSet<ServiceName> = BTreeSet::new();
         let mut completed: Vec<ServiceName> = Vec::new();
         let mut reported = false;
-        let away = self.away();
+        let away = self.away_at(input.view);
         for event in &batch.events {
             let key = event.key().as_str();
             let name = key.split('/').next().unwrap_or_default();
@@ -454,7 +485,8 @@ impl Oracle {
                 let instance = self.instances.get(&task.instance);
                 let still_there = instance.is_some_and(|i| i.status != InstanceStatus::Inactive)
                     && task.service.is_some();
-                if still_there {
+                // A damaged record hides an instance from whoever counts.
+                if still_there && !self.damages {
                     let (gone, all) = away;
                     self.check(Invariant::S15Mass, now, gone * 2 <= all, || {
                         format!("task {id} is given up while {gone} of {all} agents are away")
@@ -515,6 +547,7 @@ impl Oracle {
             });
         }
         self.instances.insert(id, instance);
+        self.history.push((revision, self.away()));
     }
 
     fn service_changes(&mut self, now: i64, service: &Service) -> bool {
@@ -558,6 +591,12 @@ impl Oracle {
         count
     }
 
+    /// The same at this revision.
+    fn away_at(&self, view: Revision) -> (usize, usize) {
+        let known = self.history.iter().rev().find(|(at, _)| *at <= view);
+        known.map_or((0, 0), |(_, away)| *away)
+    }
+
     /// Agents away, of all that are registered.
     fn away(&self) -> (usize, usize) {
         let registered = self
@@ -595,7 +634,11 @@ impl Oracle {
         };
         let (mut cpu, mut memory, mut ports) = (0_u64, 0_u64, BTreeSet::new());
         let mut clash = None;
-        for task in self.tasks.values().filter(|t| t.is_live() && t.instance == id) {
+        for task in self
+            .tasks
+            .values()
+            .filter(|t| t.is_live() && t.instance == id)
+        {
             cpu += u64::from(task.demand.cpu.0);
             memory += u64::from(task.demand.memory.0);
             for port in &task.demand.tcp_ports {
@@ -681,7 +724,10 @@ impl Oracle {
             let ran = self.running_at.get(&task.id).copied().unwrap_or(now);
             serves(task)
                 && task.service.as_ref().is_some_and(|s| s.deployment == id)
-                && (self.clocks_jump || now - ran + 100 >= self.healthy_after)
+                && (self.clocks_jump
+                    || self.stands_still
+                    || self.slack > 3000
+                    || now - ran + 200 >= self.healthy_after)
         };
         let (all, good) = (tasks.len(), tasks.iter().filter(healthy).count());
         let hidden = !self.hidden.is_empty();
@@ -714,7 +760,7 @@ impl Oracle {
             format!("host {host} begins {operation:?} of task {task} before its journal holds it")
         });
         let over = self.is_over(task);
-        let excused = self.given_up.contains(&task) && !told_gone;
+        let excused = (self.given_up.contains(&task) && !told_gone) || self.forgetful;
         self.check(Invariant::S2, now, !over || excused, || {
             format!("host {host} begins {operation:?} of task {task}, which is STOPPED")
         });
@@ -733,12 +779,16 @@ impl Oracle {
         let created = self.creates.entry(name.to_owned()).or_insert((host, 0));
         created.1 += 1;
         let (first, times) = *created;
-        let excused = self.hosts_vanish;
+        let excused = self.hosts_vanish || self.old_journal;
         self.check(
             Invariant::S1,
             now,
             first == host && (times == 1 || excused || !self.starts.contains_key(name)),
-            || format!("{name} of task {task} is created {times} times, on hosts {first} and {host}"),
+            || {
+                format!(
+                    "{name} of task {task} is created {times} times, on hosts {first} and {host}"
+                )
+            },
         );
     }
 
@@ -748,9 +798,17 @@ impl Oracle {
         started.1 += 1;
         let (first, times) = *started;
         self.started_tasks.insert(task, host);
-        self.check(Invariant::S1, now, first == host && times == 1, || {
-            format!("{name} of task {task} is started {times} times, on hosts {first} and {host}")
-        });
+        let old = self.old_journal;
+        self.check(
+            Invariant::S1,
+            now,
+            first == host && (times == 1 || old),
+            || {
+                format!(
+                    "{name} of task {task} is started {times} times, on hosts {first} and {host}"
+                )
+            },
+        );
     }
 
     /// An agent is about to stop a container.

@@ -58,7 +58,8 @@ impl Cluster {
     fn calls_amiss(&self) -> Option<(Invariant, String)> {
         for (by, tasks) in self.workload.runs() {
             let started = self.oracle.started_by(&by) as usize;
-            if started != tasks.len() {
+            // A call that found no room is not remembered, and its twin may find some.
+            if started != tasks.len() && !tasks.is_empty() {
                 let said = tasks.len();
                 let what = format!("call {by} was answered with {said} tasks and made {started}");
                 return Some((Invariant::S4, what));
@@ -75,7 +76,8 @@ impl Cluster {
             let service = self.oracle.services.get(&name);
             let live = self.oracle.live_tasks(&name);
             let Some(wanted) = wanted else {
-                if !live.is_empty() || service.is_some_and(|s| s.status != ServiceStatus::Inactive) {
+                if !live.is_empty() || service.is_some_and(|s| s.status != ServiceStatus::Inactive)
+                {
                     let what = format!("service {name} is deleted and has {} tasks", live.len());
                     return Some((Invariant::L1, what));
                 }
@@ -114,7 +116,11 @@ impl Cluster {
                     live.len(),
                     wanted.desired,
                     live.iter()
-                        .map(|t| (t.desired_status.as_str(), t.last_status.as_str()))
+                        .map(|t| (
+                            t.id.to_string(),
+                            t.desired_status.as_str(),
+                            t.last_status.as_str()
+                        ))
                         .collect::<Vec<_>>()
                 );
                 return Some((Invariant::L1, what));
@@ -132,14 +138,14 @@ impl Cluster {
 
     /// Whether one more task of this family would fit somewhere.
     fn has_room(&self, family: &str) -> bool {
-        let definitions = self.oracle.definitions.values();
-        let Some(definition) = definitions.filter(|d| d.family.as_str() == family).next_back() else {
+        let mut definitions = self.oracle.definitions.values();
+        let Some(definition) = definitions.rfind(|d| d.family.as_str() == family) else {
             return false;
         };
         let demand = definition.demand();
         self.oracle.instances.values().any(|instance| {
-            let takes = instance.status == InstanceStatus::Active
-                && instance.connection.is_connected();
+            let takes =
+                instance.status == InstanceStatus::Active && instance.connection.is_connected();
             let tasks = self.oracle.tasks.values();
             let there = tasks.filter(|t| t.is_live() && t.instance == instance.id);
             let mut taken = longshore_model::instance::Resources::default();

@@ -50,6 +50,8 @@ pub(crate) struct Conn {
     sent: Vec<proto::Assignments>,
     /// The generation an agent that does not look at it believes in.
     believed: u64,
+    /// The newest generation that arrived.
+    told: u64,
 }
 
 /// The gateway's end of a session.
@@ -59,12 +61,16 @@ pub(crate) struct GateSession {
     incarnation: Incarnation,
     /// Since when the instance counts as connected through this session.
     since: Timestamp,
-    registering: Option<Doing<Result<(), tonic::Status>>>,
+    registering: Option<Doing<Result<Timestamp, tonic::Status>>>,
     assignments: Assignments,
     changes: Option<Changes>,
     reports: VecDeque<(u64, Vec<TaskReport>)>,
-    committing: Option<(u64, Doing<bool>)>,
+    committing: Option<(Option<u64>, Doing<Option<Vec<TaskReport>>>)>,
+    /// On tasks whose records are damaged.
+    kept: Vec<TaskReport>,
     heard: i64,
+    /// With every heartbeat, what could not be told before is looked at again.
+    looks_again: bool,
     ended: bool,
 }
 
@@ -94,10 +100,15 @@ impl Cluster {
                 to_control_at: 0,
                 sent: Vec::new(),
                 believed: 0,
+                told: 0,
             },
         );
         self.hosts[host].conn = Some(id);
         let hello = self.hosts[host].hello();
+        let now = self.now;
+        self.trace.say(now, || {
+            format!("host {host} dials control plane {control} ({id})")
+        });
         self.say_to_control(id, ToControl::Hello(Box::new(hello)));
         self.after(HEARTBEAT, Event::Beat { conn: id });
     }
@@ -141,7 +152,12 @@ impl Cluster {
         {
             let place = self.rng.index(sent);
             let delay = wait + self.rng.between(0, 3000);
-            if let Some(set) = self.conns.get(&conn).and_then(|c| c.sent.get(place)).cloned() {
+            if let Some(set) = self
+                .conns
+                .get(&conn)
+                .and_then(|c| c.sent.get(place))
+                .cloned()
+            {
                 let message = ToAgent::Assignments(set);
                 self.after(delay, Event::ToAgent { conn, message });
             }
@@ -156,7 +172,9 @@ impl Cluster {
         if !std::mem::take(&mut link.agent_open) {
             return;
         }
-        let (host, life) = (link.host, link.life);
+        let (host, life, now) = (link.host, link.life, self.now);
+        self.trace
+            .say(now, || format!("host {host} gives up connection {conn}"));
         self.say_to_control(conn, ToControl::Close);
         if self.hosts[host].conn == Some(conn) {
             self.hosts[host].conn = None;
@@ -182,7 +200,8 @@ impl Cluster {
             ToAgent::Welcome => {
                 link.welcomed = true;
                 self.hosts[host].reset_wait();
-                self.trace.say(now, || format!("host {host} has session {conn}"));
+                self.trace
+                    .say(now, || format!("host {host} has session {conn}"));
                 self.agent_input(host, life, Input::SessionOpened);
             }
             ToAgent::Assignments(mut set) => {
@@ -211,7 +230,12 @@ impl Cluster {
                                 set.generation, set.complete, set.removed
                             )
                         });
-                        self.hosts[host].is_told(&set);
+                        // One that is repeated tells nothing.
+                        let told = self.conns.get_mut(&conn).map(|c| &mut c.told);
+                        if let Some(told) = told.filter(|told| **told < set.generation) {
+                            *told = set.generation;
+                            self.hosts[host].is_told(&set);
+                        }
                         self.agent_input(host, life, Input::Assigned(set));
                     }
                     Err(_) => self.agent_end_closes(conn),
@@ -235,6 +259,7 @@ impl Cluster {
         };
         let (host, control) = (link.host, link.control);
         let (agent_open, control_open) = (link.agent_open, link.control_open);
+        let link_control = control;
         if !agent_open && !control_open {
             self.conns.remove(&conn);
             return;
@@ -260,12 +285,14 @@ impl Cluster {
             && !control.paused
             && let Some(session) = control.sessions.get_mut(&conn)
         {
+            session.looks_again = true;
             if agent_speaks {
                 session.heard = now;
             } else if now - session.heard > SILENCE {
                 let id = control.id;
                 self.end_session(id, conn);
             }
+            self.pump(link_control);
         }
         self.after(HEARTBEAT, Event::Beat { conn });
     }
@@ -300,6 +327,7 @@ impl Cluster {
         let (host, control_id) = (link.host, link.control);
         let instance = self.hosts[host].instance;
         let cluster = self.name.clone();
+        let newest = self.controls.iter().rposition(Option::is_some);
         let Some(control) = self.controls[control_id].as_mut() else {
             // Nobody is there any more.
             if link.control_open {
@@ -308,6 +336,10 @@ impl Cluster {
             return;
         };
         match message {
+            // Longshore is one process: what reaches one that was replaced finds nobody.
+            ToControl::Hello(_) if newest != Some(control_id) => {
+                return self.control_end_closes(conn);
+            }
             ToControl::Hello(hello) => {
                 let Ok(registration) = Registration::read(*hello) else {
                     return self.control_end_closes(conn);
@@ -316,14 +348,15 @@ impl Cluster {
                 let incarnation = registration.incarnation.clone();
                 let ecs = Arc::clone(&control.ecs);
                 let name = cluster.clone();
-                let registering: Doing<Result<(), tonic::Status>> = Box::pin(async move {
-                    let registered = ecs.db.transact(|view| {
-                        let txn = registration.register(view, &name, instance, since)?;
-                        Ok((txn, ()))
-                    });
+                let registering: Doing<Result<Timestamp, tonic::Status>> = Box::pin(async move {
+                    let registered = ecs
+                        .db
+                        .transact(|view| registration.register(view, &name, instance, since));
                     registered.await.map_err(|error| match error {
                         TransactError::Refused(status) => status,
-                        TransactError::Store(error) => tonic::Status::unavailable(error.to_string()),
+                        TransactError::Store(error) => {
+                            tonic::Status::unavailable(error.to_string())
+                        }
                     })
                 });
                 control.sessions.insert(
@@ -338,7 +371,9 @@ impl Cluster {
                         changes: None,
                         reports: VecDeque::new(),
                         committing: None,
+                        kept: Vec::new(),
                         heard: now,
+                        looks_again: false,
                         ended: false,
                     },
                 );
@@ -374,6 +409,12 @@ impl Cluster {
             return false;
         };
         let mut progress = false;
+        let replaced = self.controls.iter().rposition(Option::is_some);
+        if session.registering.is_some() && replaced.is_some_and(|newest| newest > control.id) {
+            // See `control_hears`.
+            self.control_end_closes(conn);
+            return true;
+        }
         if let Some(registering) = &mut session.registering {
             self.collect(None);
             match poll(registering) {
@@ -386,8 +427,9 @@ impl Cluster {
                     self.control_end_closes(conn);
                     return true;
                 }
-                Some(Ok(())) => {
+                Some(Ok(since)) => {
                     session.registering = None;
+                    session.since = since;
                     progress = true;
                     self.open_session(control, conn, &mut session);
                 }
@@ -396,7 +438,8 @@ impl Cluster {
         if !session.ended {
             progress |= self.tell_changes(control, conn, &mut session);
         }
-        progress |= self.commit_reports(control, conn, &mut session);
+        let again = std::mem::take(&mut session.looks_again);
+        progress |= self.commit_reports(control, conn, &mut session, again);
         let over = session.ended && session.committing.is_none() && session.reports.is_empty();
         if over {
             self.close_session(control, conn, &session);
@@ -418,10 +461,17 @@ impl Cluster {
         if session.ended {
             return;
         }
+        let (view, since) = (control.db.view(), session.since);
+        let stands = registration::stands(&view, &self.name, session.instance, since);
+        drop(view);
+        if !stands && !self.is_mutant(Mutant::OldSessionDisconnects) {
+            session.ended = true;
+            return self.control_end_closes(conn);
+        }
         session.changes = Some(control.db.subscribe());
         self.say_to_agent(conn, ToAgent::Welcome);
-        let is_empty = self.is_mutant(Mutant::EmptyViewServed)
-            && self.now - control.started_at < 3000;
+        let is_empty =
+            self.is_mutant(Mutant::EmptyViewServed) && self.now - control.started_at < 3000;
         let mut set = if is_empty {
             session.assignments.complete(&View::default(), &self.realm)
         } else {
@@ -443,6 +493,15 @@ impl Cluster {
         session: &mut GateSession,
     ) -> bool {
         let mut progress = false;
+        if session.looks_again && session.changes.is_some() {
+            let view = control.db.view();
+            let message = session.assignments.diff(&view, &self.realm, []);
+            if let Some(message) = message
+                && !self.is_mutant(Mutant::DiffNotSent)
+            {
+                self.say_to_agent(conn, ToAgent::Assignments(message));
+            }
+        }
         while let Some(changes) = &mut session.changes {
             let message = match changes.try_recv() {
                 Ok(batch) => {
@@ -477,29 +536,37 @@ impl Cluster {
         control: &mut Control,
         conn: u64,
         session: &mut GateSession,
+        mut again: bool,
     ) -> bool {
         let mut progress = false;
         loop {
             if session.committing.is_none() {
-                let Some((mut sequence, mut reports)) = session.reports.pop_front() else {
+                let next = session.reports.pop_front();
+                if next.is_none() && (!again || session.kept.is_empty()) {
                     return progress;
-                };
+                }
+                again = false;
+                let mut sequence = next.as_ref().map(|(sequence, _)| *sequence);
+                let mut reports = std::mem::take(&mut session.kept);
+                reports.extend(next.into_iter().flat_map(|(_, reports)| reports));
                 while reports.len() < REPORT_BATCH
                     && let Some((next, more)) = session.reports.pop_front()
                 {
-                    sequence = next;
+                    sequence = Some(next);
                     reports.extend(more);
                 }
-                if self.is_mutant(Mutant::ReportAckedEarly) {
+                if let Some(sequence) = sequence
+                    && self.is_mutant(Mutant::ReportAckedEarly)
+                {
                     self.say_to_agent(conn, ToAgent::ReportsAck(sequence));
                 }
                 self.collect(None);
-                session.committing = Some((sequence, self.committing(control, session, reports)));
+                let committing = self.committing(control, session, reports);
+                session.committing = Some((sequence, committing));
             }
-            let Some((sequence, committing)) = &mut session.committing else {
+            let Some((_, committing)) = &mut session.committing else {
                 return progress;
             };
-            let sequence = *sequence;
             self.collect(None);
             let reporting = Reporting {
                 instance: session.instance,
@@ -507,19 +574,22 @@ impl Cluster {
             };
             let done = poll(committing);
             self.collect(Some(reporting));
-            match done {
-                None => return progress,
-                Some(committed) => {
-                    progress = true;
-                    session.committing = None;
-                    if committed {
-                        self.say_to_agent(conn, ToAgent::ReportsAck(sequence));
-                    } else {
-                        session.reports.clear();
-                        session.ended = true;
-                        self.control_end_closes(conn);
-                    }
+            let Some(committed) = done else {
+                return progress;
+            };
+            progress = true;
+            let Some((sequence, _)) = session.committing.take() else {
+                return progress;
+            };
+            if let Some(kept) = committed {
+                session.kept = kept;
+                if let Some(sequence) = sequence {
+                    self.say_to_agent(conn, ToAgent::ReportsAck(sequence));
                 }
+            } else {
+                session.reports.clear();
+                session.ended = true;
+                self.control_end_closes(conn);
             }
         }
     }
@@ -529,11 +599,12 @@ impl Cluster {
         control: &Control,
         session: &GateSession,
         reports: Vec<TaskReport>,
-    ) -> Doing<bool> {
+    ) -> Doing<Option<Vec<TaskReport>>> {
         let ecs = Arc::clone(&control.ecs);
         let (cluster, instance) = (self.name.clone(), session.instance);
         let (incarnation, mutant) = (session.incarnation.clone(), self.mutant);
         Box::pin(async move {
+            let mut kept = Vec::new();
             for chunk in reports.chunks(REPORT_BATCH) {
                 let now = ecs.ctx().now;
                 let committed = ecs.db.transact(|view| {
@@ -548,13 +619,11 @@ impl Cluster {
                         }
                         _ => report::apply(view, (&cluster, instance), &incarnation, chunk, now),
                     };
-                    Ok::<_, Infallible>((txn, ()))
+                    Ok::<_, Infallible>((txn, report::unreadable(view, &cluster, chunk)))
                 });
-                if committed.await.is_err() {
-                    return false;
-                }
+                kept.extend(committed.await.ok()?);
             }
-            true
+            Some(kept)
         })
     }
 
@@ -567,8 +636,9 @@ impl Cluster {
         control.places.remove(&session.instance);
         let (now, since) = (control.wall(), session.since);
         let host = session.host;
-        self.trace
-            .say(self.now, || format!("session {conn} of host {host} is over"));
+        self.trace.say(self.now, || {
+            format!("session {conn} of host {host} is over")
+        });
         let ecs = Arc::clone(&control.ecs);
         let (cluster, instance) = (self.name.clone(), session.instance);
         let any = self.is_mutant(Mutant::OldSessionDisconnects);

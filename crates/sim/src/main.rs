@@ -47,7 +47,10 @@ struct Args {
 fn parse_mutant(name: &str) -> Result<Mutant, String> {
     Mutant::find(name).ok_or_else(|| {
         let names: Vec<_> = Mutant::ALL.iter().map(|mutant| mutant.name()).collect();
-        format!("there is no mutant {name}; choose one of {}", names.join(", "))
+        format!(
+            "there is no mutant {name}; choose one of {}",
+            names.join(", ")
+        )
     })
 }
 

@@ -69,7 +69,10 @@ pub fn all() -> anyhow::Result<Vec<(String, Regression)>> {
     let mut cases = Vec::new();
     for entry in std::fs::read_dir(directory())? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let case = toml::from_str(&std::fs::read_to_string(&path)?)?;
             cases.push((name.into_owned(), case));

@@ -78,7 +78,11 @@ pub fn run_one(
 pub fn run_many(batch: &Batch, tell: impl Fn(u64, usize) + Sync) -> std::io::Result<Summary> {
     let begun = Instant::now();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if batch.threads == 0 { cores } else { batch.threads };
+    let threads = if batch.threads == 0 {
+        cores
+    } else {
+        batch.threads
+    };
     let (next, done, stop) = (
         AtomicU64::new(batch.first),
         AtomicU64::new(0),

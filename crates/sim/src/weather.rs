@@ -92,9 +92,10 @@ impl Cluster {
                 let host = &self.hosts[link.host];
                 host.paused || host.cut_to_agent
             }),
-            Event::ToControl { conn, .. } => self.conns.get(conn).is_some_and(|link| {
-                self.hosts[link.host].cut_to_control || control(link.control)
-            }),
+            Event::ToControl { conn, .. } => self
+                .conns
+                .get(conn)
+                .is_some_and(|link| self.hosts[link.host].cut_to_control || control(link.control)),
             _ => false,
         }
     }
@@ -268,7 +269,8 @@ impl Cluster {
                     return false;
                 }
                 self.kill_agent(index);
-                self.operating.retain(|_, operating| operating.host != index);
+                self.operating
+                    .retain(|_, operating| operating.host != index);
                 let host = &mut self.hosts[index];
                 host.stop_all();
                 host.engine.containers.clear();
@@ -296,6 +298,10 @@ impl Cluster {
                     return false;
                 };
                 let task = container.task;
+                // Otherwise nothing on the node could say that it has run.
+                if !self.hosts[index].knows_it_ran(task) {
+                    return false;
+                }
                 self.hosts[index].trouble.insert(task);
                 self.tell(index, task, &name, Change::Removed);
                 self.hosts[index].engine.containers.remove(&name);
@@ -319,7 +325,11 @@ impl Cluster {
         }
     }
 
-    fn some_container(&mut self, index: usize, which: impl Fn(&Sighting) -> bool) -> Option<String> {
+    fn some_container(
+        &mut self,
+        index: usize,
+        which: impl Fn(&Sighting) -> bool,
+    ) -> Option<String> {
         let all = self.hosts[index].engine.containers.iter();
         let found: Vec<String> = all
             .filter(|(_, c)| which(&c.sighting))
@@ -394,7 +404,13 @@ impl Cluster {
                         // Longshore is one process: a registration that waited for one that was
                         // replaced meanwhile is not to be believed, and nothing fences it yet.
                         held.retain(|event| {
-                            !matches!(event, Event::ToControl { message: ToControl::Hello(_), .. })
+                            !matches!(
+                                event,
+                                Event::ToControl {
+                                    message: ToControl::Hello(_),
+                                    ..
+                                }
+                            )
                         });
                     }
                     self.release(held);

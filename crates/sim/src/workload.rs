@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::cluster::{Cluster, Event};
 use crate::control::{Answer, Doing};
+use crate::fault::Fault;
 use crate::host::{BATCH, BETTER, CRASHING, GOOD, MISSING};
 use crate::invariant::{Invariant, Oracle};
 use crate::mutant::Mutant;
@@ -123,14 +124,12 @@ impl Workload {
 
     /// Calls that were acknowledged with these many tasks.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (String, &[TaskId])> {
-        self.calls
-            .iter()
-            .filter_map(|call| match &call.kind {
-                Kind::Run { token, .. } if call.acknowledged => {
-                    Some((format!("w{token}"), call.tasks.as_slice()))
-                }
-                _ => None,
-            })
+        self.calls.iter().filter_map(|call| match &call.kind {
+            Kind::Run { token, .. } if call.acknowledged => {
+                Some((format!("w{token}"), call.tasks.as_slice()))
+            }
+            _ => None,
+        })
     }
 }
 
@@ -138,10 +137,14 @@ impl Workload {
 fn caller() -> Option<Caller> {
     static CALLER: OnceLock<Option<Caller>> = OnceLock::new();
     let made = CALLER.get_or_init(|| {
-        let (id, secret) = ("AKIASIMULATION00", "0123456789012345678901234567890123456789");
+        let (id, secret) = (
+            "AKIASIMULATION00",
+            "0123456789012345678901234567890123456789",
+        );
         let mut keys = AccessKeys::new();
         let arn = "arn:aws:iam::000000000000:user/simulation";
-        keys.insert(id, Zeroizing::new(secret.to_owned()), arn).ok()?;
+        keys.insert(id, Zeroizing::new(secret.to_owned()), arn)
+            .ok()?;
         let token = bearer::mint(id, secret, 1_700_000_060, [7; 16]);
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         Some(bearer::verify(&token, &keys, now).ok()?.caller().clone())
@@ -367,21 +370,35 @@ impl Cluster {
         });
         let kind = self.workload.calls[number].kind.clone();
         let name = match &kind {
-            Kind::Create { service, .. } | Kind::Update { service, .. } | Kind::Delete { service } => {
+            Kind::Create { service, .. }
+            | Kind::Update { service, .. }
+            | Kind::Delete { service } => {
                 format!("service/{}/{service}", self.name)
             }
             Kind::SetState { host, .. } | Kind::Deregister { host, .. } => {
-                format!("instance/{}/{}", self.name, InstanceId::new(*host as u128 + 1))
+                format!(
+                    "instance/{}/{}",
+                    self.name,
+                    InstanceId::new(*host as u128 + 1)
+                )
             }
             Kind::Stop { task } => format!("task/{}/{task}", self.name),
             _ => String::new(),
         };
         let damaged = self.oracle.is_damaged(&name)
-            || (matches!(kind, Kind::Create { .. } | Kind::Update { .. } | Kind::Run { .. })
-                && !self.damaged.is_empty());
+            || (matches!(
+                kind,
+                Kind::Create { .. } | Kind::Update { .. } | Kind::Run { .. }
+            ) && !self.damaged.is_empty());
+        // A view that was listed while a record was damaged does not have what it is about.
+        let is_missed = |error: &ApiError| {
+            self.scenario.has(Fault::RecordDamaged)
+                && error.message.contains("not found")
+                && kind.is_so(&self.oracle) == Some(false)
+        };
         let again = match &answer {
             Ok(_) => false,
-            Err(error) => error.kind.is_retryable() || damaged,
+            Err(error) => error.kind.is_retryable() || damaged || is_missed(error),
         };
         if again {
             return self.after(1000, Event::Retry { call: number });

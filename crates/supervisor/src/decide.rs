@@ -53,6 +53,9 @@ fn next(
     ending: bool,
     discard: bool,
 ) -> Option<Operation> {
+    if container.look_due {
+        return Some(Operation::Inspect);
+    }
     let over = ending || container.is_finished() || container.failure.is_some();
     if (container.is_up() || container.start_request.is_some()) && (over || container.revived) {
         return Some(Operation::Stop {

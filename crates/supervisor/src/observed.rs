@@ -95,6 +95,9 @@ pub struct ObservedContainer {
     /// Whether someone else started it again after it had stopped.
     #[serde(skip)]
     pub revived: bool,
+    /// Whether the last look at it failed, so that nothing may be done before it is looked at.
+    #[serde(skip)]
+    pub look_due: bool,
     /// The operation that is being carried out.
     #[serde(skip)]
     pub in_flight: Option<Operation>,
@@ -216,7 +219,8 @@ impl ObservedContainer {
         let may_yet_run = matches!(
             self.in_flight,
             Some(Operation::Create | Operation::Start | Operation::Inspect)
-        ) || self.start_request.is_some();
+        ) || self.start_request.is_some()
+            || self.look_due;
         self.is_finished() || (!self.is_up() && !may_yet_run)
     }
 
@@ -243,6 +247,10 @@ impl ObservedContainer {
         match operation {
             Some(Operation::Start) => self.start_request = None,
             Some(Operation::Pull | Operation::Create) => {}
+            Some(Operation::Inspect) => {
+                self.look_due = true;
+                return;
+            }
             _ => return,
         }
         let since = *self.unavailable_since.get_or_insert(now);
@@ -263,6 +271,7 @@ impl ObservedContainer {
 
     /// Takes in one look at it. A look that is older than what is known changes nothing.
     pub fn see(&mut self, sighting: Sighting) {
+        self.look_due = false;
         match (&self.phase, sighting) {
             (Phase::NotCreated, Sighting::Missing) => {}
             (Phase::Exited(_), Sighting::Missing) => {

@@ -423,6 +423,7 @@ fn lasting(observed: &Observed) -> Observed {
     let mut lasting = observed.clone();
     for container in &mut lasting.containers {
         container.revived = false;
+        container.look_due = false;
         container.in_flight = None;
         container.start_request = None;
         container.retry_at = None;

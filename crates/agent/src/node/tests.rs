@@ -526,3 +526,59 @@ fn sixty_assignments_cost_one_journal_write() {
         .filter(|e| matches!(e, Effect::Journal { .. }));
     assert_eq!(writes.count(), 1);
 }
+
+#[test]
+fn a_stop_is_told_only_once_the_journal_says_so() {
+    let mut world = World::new();
+    let mut task = task(1);
+    task.containers[0].image = "not-there".into();
+    world.tell(true, &[], &[]);
+    world.tell(false, std::slice::from_ref(&task), &[]);
+    assert_eq!(world.last(&task).last_status, TaskStatus::Stopped);
+    // A life that ends right after the report begins nothing anew.
+    world.restart();
+    world.engine.images.insert("not-there".into());
+    world.list();
+    world.connect();
+    world.tell(true, std::slice::from_ref(&task), &[]);
+    assert!(world.engine.created.is_empty());
+    assert_eq!(world.last(&task).last_status, TaskStatus::Stopped);
+}
+
+#[test]
+fn containers_stay_until_the_stop_is_acknowledged() {
+    let settings = Settings {
+        keep_stopped: Duration::ZERO,
+        ..Settings::default()
+    };
+    let mut world = World::new();
+    world.node = Node::new(settings, Vec::new());
+    world.list();
+    world.connect();
+    let task = task(1);
+    world.tell(true, &[], &[]);
+    world.tell(false, std::slice::from_ref(&task), &[]);
+    world.acknowledges = false;
+    let notice = world.engine.exit(&container_name(&task, 0), 1).unwrap();
+    world.input(Input::Noticed(notice));
+    assert_eq!(world.last(&task).last_status, TaskStatus::Stopped);
+    assert_eq!(world.engine.containers.len(), 1);
+    world.acknowledges = true;
+    world.connect();
+    world.tell(true, std::slice::from_ref(&task), &[]);
+    assert!(world.engine.containers.is_empty());
+}
+
+#[test]
+fn who_still_lists_a_stopped_task_is_told_again() {
+    let mut world = World::new();
+    let task = task(1);
+    world.tell(true, &[], &[]);
+    world.tell(false, std::slice::from_ref(&task), &[]);
+    let notice = world.engine.exit(&container_name(&task, 0), 1).unwrap();
+    world.input(Input::Noticed(notice));
+    let told = world.reports.len();
+    world.tell(false, std::slice::from_ref(&task), &[]);
+    assert_eq!(world.reports.len(), told + 1);
+    assert_eq!(world.last(&task).last_status, TaskStatus::Stopped);
+}

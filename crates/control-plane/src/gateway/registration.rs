@@ -219,3 +219,75 @@ pub(super) fn deregistered(instance: InstanceId) -> Status {
         "container instance {instance} was deregistered; join again with a new token and an empty data directory"
     ))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use longshore_store::table::{self, Record};
+    use longshore_store::{Entry, Event};
+
+    use super::*;
+
+    const ID: InstanceId = InstanceId::new(1);
+
+    fn put<R: Record>(view: &mut View, record: &R) {
+        let entry = Entry {
+            key: record.key(),
+            value: table::encode(record).unwrap(),
+            revision: view.revision + 1,
+        };
+        view.apply(&Event::Put(entry), view.revision + 1);
+    }
+
+    fn instance(connection: Connection) -> Instance {
+        Instance {
+            id: ID,
+            cluster: ClusterName::default_cluster(),
+            status: InstanceStatus::Active,
+            status_reason: None,
+            registered: Resources::default(),
+            attributes: BTreeMap::new(),
+            hostname: String::new(),
+            agent_version: String::new(),
+            docker_version: String::new(),
+            incarnation: Incarnation {
+                boot_id: "boot".to_owned(),
+                agent_started_at: Timestamp::default(),
+            },
+            connection,
+            registered_at: Timestamp::default(),
+            version: 1,
+            tags: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_older_session_says_nothing() {
+        let cluster = ClusterName::default_cluster();
+        let (older, newer) = (Timestamp::from_millis(5), Timestamp::from_millis(6));
+        let mut view = View::default();
+        put(&mut view, &instance(Connection::Connected(newer)));
+        assert!(disconnect(&view, &cluster, ID, older, newer).is_empty());
+        assert!(!disconnect(&view, &cluster, ID, newer, newer).is_empty());
+        assert!(stands(&view, &cluster, ID, newer) && !stands(&view, &cluster, ID, older));
+    }
+
+    #[test]
+    fn no_two_registrations_have_the_same_time() {
+        let cluster = ClusterName::default_cluster();
+        let now = Timestamp::from_millis(5);
+        let mut view = View::default();
+        put(&mut view, &instance(Connection::Connected(now)));
+        let hello = Hello {
+            incarnation: Some(longshore_proto::agent::Incarnation {
+                boot_id: "boot".to_owned(),
+                agent_started_at: 0,
+            }),
+            capacity: Some(longshore_proto::agent::Capacity::default()),
+            ..Hello::default()
+        };
+        let registration = Registration::read(hello).unwrap();
+        let (_, since) = registration.register(&view, &cluster, ID, now).unwrap();
+        assert_eq!(since, Timestamp::from_millis(6));
+    }
+}

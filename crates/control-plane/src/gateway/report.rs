@@ -49,14 +49,14 @@ pub fn apply(
 
 /// Of these reports, the newest on each task whose record is damaged. They are to be taken over
 /// once it is mended: what is acknowledged is not said again in a session.
-pub fn unreadable(view: &View, cluster: &ClusterName, reports: Vec<TaskReport>) -> Vec<TaskReport> {
+pub fn unreadable(view: &View, cluster: &ClusterName, reports: &[TaskReport]) -> Vec<TaskReport> {
     if view.quarantined.is_empty() {
         return Vec::new();
     }
     let mut kept = BTreeMap::new();
     for report in reports {
         if view.is_set_aside::<Task>(&format!("{cluster}/{}", report.task)) {
-            kept.insert(report.task, report);
+            kept.insert(report.task, report.clone());
         }
     }
     kept.into_values().collect()

@@ -202,15 +202,17 @@ async fn commit_reports(
             let now = gateway.ecs.ctx().now;
             let committed = gateway.ecs.db.transact(|view| {
                 let txn = report::apply(view, (&cluster, instance), &incarnation, chunk, now);
-                Ok::<_, std::convert::Infallible>((txn, ()))
+                Ok::<_, std::convert::Infallible>((txn, report::unreadable(view, &cluster, chunk)))
             });
-            if let Err(error) = committed.await {
-                // Not acknowledged, so the agent says it again on its next session.
-                tracing::warn!(%error, "reports could not be committed");
-                return;
+            match committed.await {
+                Ok(unreadable) => kept.extend(unreadable),
+                Err(error) => {
+                    // Not acknowledged, so the agent says it again on its next session.
+                    tracing::warn!(%error, "reports could not be committed");
+                    return;
+                }
             }
         }
-        kept = report::unreadable(&gateway.ecs.db.view(), &cluster, reports);
         if let Some(sequence) = sequence {
             let ack = ToAgent::ReportsAck(ReportsAck { sequence });
             if send(&outbound, ack).await.is_err() {
