@@ -54,6 +54,9 @@ pub(crate) struct Conn {
     told: u64,
 }
 
+/// Reports under way to the store: the sequence to acknowledge once they are there, and the commit.
+type Committing = (Option<u64>, Doing<Option<Vec<TaskReport>>>);
+
 /// The gateway's end of a session.
 pub(crate) struct GateSession {
     host: usize,
@@ -65,7 +68,7 @@ pub(crate) struct GateSession {
     assignments: Assignments,
     changes: Option<Changes>,
     reports: VecDeque<(u64, Vec<TaskReport>)>,
-    committing: Option<(Option<u64>, Doing<Option<Vec<TaskReport>>>)>,
+    committing: Option<Committing>,
     /// On tasks whose records are damaged.
     kept: Vec<TaskReport>,
     heard: i64,

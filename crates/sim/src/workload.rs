@@ -394,7 +394,14 @@ impl Cluster {
         let is_missed = |error: &ApiError| {
             self.scenario.has(Fault::RecordDamaged)
                 && error.message.contains("not found")
-                && kind.is_so(&self.oracle) == Some(false)
+                && match &kind {
+                    // An earlier try may have done it already.
+                    Kind::Update { service, .. } => {
+                        let delete = Kind::Delete { service };
+                        delete.is_so(&self.oracle) == Some(false)
+                    }
+                    _ => kind.is_so(&self.oracle) == Some(false),
+                }
         };
         let again = match &answer {
             Ok(_) => false,
