@@ -4,7 +4,7 @@ use longshore_agent::runtime::Change;
 use longshore_store::{Commit, Key, Write};
 use longshore_supervisor::Sighting;
 
-use crate::cluster::{Cluster, Event, ToControl};
+use crate::cluster::{Cluster, Event};
 use crate::fault::Fault;
 use crate::host::MISSING;
 
@@ -113,12 +113,12 @@ impl Cluster {
             | Event::Input { host, .. }
             | Event::Listed { host, .. } => Err((*host, false, false)),
             Event::ToAgent { conn, .. } => match self.conns.get(conn) {
-                Some(link) => Err((link.host, self.hosts[link.host].cut_to_agent, false)),
+                // One line for whatever holds them, so that they stay in order.
+                Some(link) => Err((link.host, true, false)),
                 None => return,
             },
             Event::ToControl { conn, .. } => match self.conns.get(conn) {
-                Some(link) if self.hosts[link.host].cut_to_control => Err((link.host, false, true)),
-                Some(link) => Ok(link.control),
+                Some(link) => Err((link.host, false, true)),
                 None => return,
             },
             _ => return,
@@ -396,23 +396,13 @@ impl Cluster {
                 self.active.remove(&fault);
             }
             Mend::ResumeControl(id) => {
-                let newest = self.controls.iter().rposition(Option::is_some);
                 if let Some(control) = &mut self.controls[id] {
                     control.paused = false;
-                    let mut held = std::mem::take(&mut control.held);
-                    if newest != Some(id) {
-                        // Longshore is one process: a registration that waited for one that was
-                        // replaced meanwhile is not to be believed, and nothing fences it yet.
-                        held.retain(|event| {
-                            !matches!(
-                                event,
-                                Event::ToControl {
-                                    message: ToControl::Hello(_),
-                                    ..
-                                }
-                            )
-                        });
-                    }
+                    let held = std::mem::take(&mut control.held);
+                    self.release(held);
+                }
+                for host in 0..self.hosts.len() {
+                    let held = std::mem::take(&mut self.hosts[host].held_to_control);
                     self.release(held);
                 }
             }
@@ -427,7 +417,8 @@ impl Cluster {
             }
             Mend::ResumeAgent(host) => {
                 self.hosts[host].paused = false;
-                let held = std::mem::take(&mut self.hosts[host].held);
+                let mut held = std::mem::take(&mut self.hosts[host].held);
+                held.append(&mut self.hosts[host].held_to_agent);
                 self.release(held);
             }
             Mend::Connect(host) => {
