@@ -140,7 +140,7 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
 pub(crate) static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
     MetadataCommand::new()
         .manifest_path(root().join("Cargo.toml"))
-        .other_options(vec!["--offline".into()])
+        .other_options(vec!["--locked".into()])
         .exec()
         .unwrap()
 });
