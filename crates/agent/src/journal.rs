@@ -160,7 +160,6 @@ fn load(path: &Path) -> Result<(Database, Vec<Record>), JournalError> {
         path: path.to_owned(),
         source: Box::new(source),
     };
-    let panicked = || redb::Error::Corrupted("reading it panicked".to_owned());
     let (database, format, records) = loaded.unwrap_or_else(|_| Err(panicked())).map_err(fail)?;
     if format > FORMAT {
         return Err(JournalError::NewerFormat {
@@ -169,6 +168,10 @@ fn load(path: &Path) -> Result<(Database, Vec<Record>), JournalError> {
         });
     }
     Ok((database, records))
+}
+
+fn panicked() -> redb::Error {
+    redb::Error::Corrupted("the database panicked".to_owned())
 }
 
 fn read(path: &Path) -> Result<(Database, u64, Vec<Record>), redb::Error> {
@@ -207,7 +210,10 @@ fn write_all(database: &Database, queue: &Receiver<Request>, events: &Sender<Eve
     while let Ok(first) = queue.recv() {
         let mut group = vec![first];
         group.extend(queue.try_iter().take(GROUP - 1));
-        let done = commit(database, &group);
+        // As in `load`. Left alone, the panic would meet another one where the database is closed,
+        // and end the whole agent.
+        let done = catch_unwind(AssertUnwindSafe(|| commit(database, &group)))
+            .unwrap_or_else(|_| Err(panicked()));
         if let Err(error) = &done {
             tracing::error!(
                 error = error as &dyn std::error::Error,

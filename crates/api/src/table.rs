@@ -42,6 +42,7 @@ pub struct Entry {
 struct Calls {
     json: Call,
     grpc: Call,
+    check: fn(Wire, &[u8]) -> Result<Vec<String>, ApiError>,
 }
 
 /// Which encoding a body has.
@@ -62,6 +63,7 @@ impl Entry {
         let calls = Calls {
             json: json::<T>,
             grpc: grpc::<T>,
+            check: check::<T>,
         };
         Self {
             name: T::NAME,
@@ -84,6 +86,25 @@ impl Entry {
         self.calls.is_some()
     }
 
+    /// Decodes an input and checks it against the field ledger, as [`Entry::call`] does before it
+    /// runs anything. Returns the paths of its recorded members, sorted.
+    ///
+    /// # Errors
+    /// As the operation itself would answer; UnsupportedFeatureException for one that only declines.
+    pub fn check(&self, wire: Wire, body: &[u8]) -> Result<Vec<String>, ApiError> {
+        match self.calls {
+            Some(calls) => (calls.check)(wire, body),
+            None => Err(self.unsupported_error()),
+        }
+    }
+
+    fn unsupported_error(&self) -> ApiError {
+        ApiError::unsupported(format!(
+            "Longshore does not offer the operation {}.",
+            self.name
+        ))
+    }
+
     /// Decodes, checks the field ledger, runs, encodes.
     pub async fn call(
         &self,
@@ -95,10 +116,7 @@ impl Entry {
         match (self.calls, wire) {
             (Some(calls), Wire::AwsJson) => (calls.json)(ecs, verified, body).await,
             (Some(calls), Wire::Grpc) => (calls.grpc)(ecs, verified, body).await,
-            (None, _) => Err(ApiError::unsupported(format!(
-                "Longshore does not offer the operation {}.",
-                self.name
-            ))),
+            (None, _) => Err(self.unsupported_error()),
         }
     }
 }
@@ -109,9 +127,9 @@ fn json<T: Operation>(
     body: Bytes,
 ) -> BoxFuture<'static, Result<Answer, ApiError>> {
     Box::pin(async move {
-        let input: T::Input = aws_json::decode(&body)?;
+        let (input, recorded) = read::<T>(Wire::AwsJson, &body)?;
         drop(body);
-        let (output, recorded) = run::<T>(ecs, verified, input).await?;
+        let output = T::run(&ecs, verified.caller(), input).await?;
         let body = serde_json::to_vec(&output).map_err(|error| {
             tracing::error!(operation = T::NAME, %error, "output does not encode");
             ApiError::internal()
@@ -129,9 +147,9 @@ fn grpc<T: Operation>(
     body: Bytes,
 ) -> BoxFuture<'static, Result<Answer, ApiError>> {
     Box::pin(async move {
-        let input =
-            T::Input::decode(body).map_err(|error| ApiError::serialization(error.to_string()))?;
-        let (output, recorded) = run::<T>(ecs, verified, input).await?;
+        let (input, recorded) = read::<T>(Wire::Grpc, &body)?;
+        drop(body);
+        let output = T::run(&ecs, verified.caller(), input).await?;
         Ok(Answer {
             body: output.encode_to_vec().into(),
             recorded,
@@ -139,18 +157,24 @@ fn grpc<T: Operation>(
     })
 }
 
-async fn run<T: Operation>(
-    ecs: Arc<Ecs>,
-    verified: Verified,
-    input: T::Input,
-) -> Result<(T::Output, Vec<String>), ApiError> {
+fn check<T: Operation>(wire: Wire, body: &[u8]) -> Result<Vec<String>, ApiError> {
+    read::<T>(wire, body).map(|(_, recorded)| recorded)
+}
+
+/// Decodes an input and checks it against the field ledger.
+fn read<T: Operation>(wire: Wire, body: &[u8]) -> Result<(T::Input, Vec<String>), ApiError> {
+    let input = match wire {
+        Wire::AwsJson => aws_json::decode::<T::Input>(body)?,
+        Wire::Grpc => {
+            T::Input::decode(body).map_err(|error| ApiError::serialization(error.to_string()))?
+        }
+    };
     let value = serde_json::to_value(&input).map_err(|error| {
         // Only a number that JSON cannot write, sent by gRPC.
         ApiError::serialization(error.to_string())
     })?;
     let recorded = ledger().check(T::NAME, &value)?;
-    drop(value);
-    Ok((T::run(&ecs, verified.caller(), input).await?, recorded))
+    Ok((input, recorded))
 }
 
 /// The row of the operation with this name; names are case-sensitive.

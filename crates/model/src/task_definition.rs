@@ -298,7 +298,7 @@ impl TaskDefinition {
     /// Two containers must not claim one host port, nor one port in host mode.
     fn add_port_faults(&self, faults: &mut Vec<Fault>) {
         let mut taken = BTreeSet::new();
-        for container in &self.containers {
+        for container in self.containers.iter().filter(|c| name::is_valid(&c.name)) {
             for mapping in &container.port_mappings {
                 let host = self.host_port(mapping);
                 if host != 0 && !taken.insert((host, mapping.protocol)) {
@@ -367,6 +367,8 @@ impl ContainerDefinition {
                 faults,
                 "Invalid container name '{name}': use 1 to 255 letters, digits, hyphens and underscores."
             );
+            // Such a name has no bound, and each of the other faults would quote it.
+            return;
         }
         if self.image.is_empty() {
             fault!(

@@ -140,56 +140,60 @@ impl View {
         value: &[u8],
         revision: Revision,
     ) -> Result<Option<Change>, DecodeError> {
-        fn read<R: Record>(value: &[u8], revision: Revision) -> Result<Stored<R>, DecodeError> {
-            Ok(Stored::new(revision, table::decode(value)?))
+        fn read<R: Record>(
+            key: &Key,
+            value: &[u8],
+            revision: Revision,
+        ) -> Result<Stored<R>, DecodeError> {
+            Ok(Stored::new(revision, table::decode_at(key, value)?))
         }
         let table = key.as_str().split('/').next().unwrap_or_default();
         Ok(match table {
             Cluster::TABLE => {
-                let cluster = read::<Cluster>(value, revision)?;
+                let cluster = read::<Cluster>(key, value, revision)?;
                 let change = Change::Cluster(cluster.name.clone());
                 self.clusters.insert(cluster.name.clone(), cluster);
                 Some(change)
             }
             Instance::TABLE => {
-                let instance = read::<Instance>(value, revision)?;
+                let instance = read::<Instance>(key, value, revision)?;
                 let change = Change::Instance(instance.cluster.clone(), instance.id);
                 self.instances
                     .insert((instance.cluster.clone(), instance.id), instance);
                 Some(change)
             }
             Service::TABLE => {
-                let service = read::<Service>(value, revision)?;
+                let service = read::<Service>(key, value, revision)?;
                 let change = Change::Service(service.cluster.clone(), service.name.clone());
                 self.services
                     .insert((service.cluster.clone(), service.name.clone()), service);
                 Some(change)
             }
             Task::TABLE => {
-                let task = read::<Task>(value, revision)?;
+                let task = read::<Task>(key, value, revision)?;
                 self.index_task(&task);
                 let change = task_change(&task);
                 self.tasks.insert((task.cluster.clone(), task.id), task);
                 Some(change)
             }
             TaskDefinition::TABLE => {
-                let definition = read::<TaskDefinition>(value, revision)?;
+                let definition = read::<TaskDefinition>(key, value, revision)?;
                 let name = (definition.family.clone(), definition.revision);
                 self.task_definitions.insert(name, definition);
                 None
             }
             FamilyCounter::TABLE => {
-                let counter = read::<FamilyCounter>(value, revision)?;
+                let counter = read::<FamilyCounter>(key, value, revision)?;
                 self.families.insert(counter.family.clone(), counter);
                 None
             }
             ClientToken::TABLE => {
-                let token = read::<ClientToken>(value, revision)?;
+                let token = read::<ClientToken>(key, value, revision)?;
                 self.client_tokens.insert(token.name(), token);
                 None
             }
             JoinToken::TABLE => {
-                let token = read::<JoinToken>(value, revision)?;
+                let token = read::<JoinToken>(key, value, revision)?;
                 self.join_tokens.insert(token.id.clone(), token);
                 None
             }

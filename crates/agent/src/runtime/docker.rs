@@ -6,7 +6,7 @@
 
 mod config;
 mod image;
-mod look;
+pub mod look;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -33,6 +33,8 @@ use super::{
     container_name, label,
 };
 use crate::cgroup::{Cgroups, Layout, ROOT};
+
+pub use image::with_tag;
 
 /// Docker call limits; those of the ECS agent where it has one.
 mod limit {
@@ -461,7 +463,8 @@ impl DockerRuntime {
     }
 }
 
-fn listed(container: bollard::models::ContainerSummary) -> Option<Listed> {
+/// What a line of a listing says. `None` for a container that is not an agent's.
+pub fn listed(container: bollard::models::ContainerSummary) -> Option<Listed> {
     use ContainerSummaryStateEnum as State;
     let labels = container.labels?;
     Some(Listed {
@@ -476,7 +479,8 @@ fn listed(container: bollard::models::ContainerSummary) -> Option<Listed> {
     })
 }
 
-fn notice(event: EventMessage) -> Option<(Notice, Since)> {
+/// What an event says, and when it was. `None` for one that is of no interest.
+pub fn notice(event: EventMessage) -> Option<(Notice, Since)> {
     let attributes = event.actor?.attributes?;
     let change = match event.action?.as_str() {
         "start" => Change::Started,

@@ -155,7 +155,7 @@ fn too_large() -> ApiError {
 ///
 /// Errors: SerializationException that names the member, as in
 /// `containerDefinitions[0].cpu: invalid type: string "99", expected i32`.
-pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let body = if body.trim_ascii().is_empty() {
         b"{}".as_slice()
     } else {

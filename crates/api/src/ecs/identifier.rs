@@ -22,7 +22,10 @@ fn wrong_kind(member: &str, text: &str, noun: &str) -> ApiError {
 }
 
 /// The cluster a request means: a name or an ARN, `default` when left out.
-pub(super) fn cluster(realm: &Realm, given: Option<&str>) -> Result<ClusterName, ApiError> {
+///
+/// # Errors
+/// InvalidParameterException, here and below, says what the text is not.
+pub fn cluster(realm: &Realm, given: Option<&str>) -> Result<ClusterName, ApiError> {
     match given {
         None => Ok(ClusterName::default_cluster()),
         Some(text) if is_arn(text) => match realm.parse(text)? {
@@ -71,7 +74,7 @@ fn plain<T: FromStr<Err: std::fmt::Display>>(member: &str, text: &str) -> Result
 }
 
 /// A task: its id or ARN.
-pub(super) fn task(realm: &Realm, of: &ClusterName, text: &str) -> Result<TaskId, ApiError> {
+pub fn task(realm: &Realm, of: &ClusterName, text: &str) -> Result<TaskId, ApiError> {
     if !is_arn(text) {
         return plain("task", text);
     }
@@ -82,11 +85,7 @@ pub(super) fn task(realm: &Realm, of: &ClusterName, text: &str) -> Result<TaskId
 }
 
 /// A service: its name or ARN.
-pub(super) fn service(
-    realm: &Realm,
-    of: &ClusterName,
-    text: &str,
-) -> Result<ServiceName, ApiError> {
+pub fn service(realm: &Realm, of: &ClusterName, text: &str) -> Result<ServiceName, ApiError> {
     if !is_arn(text) {
         return plain("service", text);
     }
@@ -97,11 +96,7 @@ pub(super) fn service(
 }
 
 /// A container instance: its id or ARN.
-pub(super) fn instance(
-    realm: &Realm,
-    of: &ClusterName,
-    text: &str,
-) -> Result<InstanceId, ApiError> {
+pub fn instance(realm: &Realm, of: &ClusterName, text: &str) -> Result<InstanceId, ApiError> {
     if !is_arn(text) {
         return plain("containerInstance", text);
     }
@@ -117,7 +112,7 @@ pub(super) fn instance(
 
 /// What a request says of a task definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum DefinitionName {
+pub enum DefinitionName {
     /// The newest ACTIVE revision of a family.
     Newest(Family),
     /// This revision.
@@ -126,7 +121,7 @@ pub(super) enum DefinitionName {
 
 impl DefinitionName {
     /// `family`, `family:revision` or an ARN.
-    pub(super) fn parse(realm: &Realm, text: &str) -> Result<Self, ApiError> {
+    pub fn parse(realm: &Realm, text: &str) -> Result<Self, ApiError> {
         if is_arn(text) {
             return match realm.parse(text)? {
                 Resource::TaskDefinition(family, revision) => Ok(Self::Exact(family, revision)),

@@ -12,16 +12,18 @@
 //! | [`service`] | services and their deployments |
 //! | [`instance`] | container instances |
 //! | [`tag`] | tags of all of them |
-//! | `identifier` | names and ARNs in requests |
+//! | [`identifier`] | names and ARNs in requests |
+//! | `fault` | what is wrong with a request |
 //! | `amount` | CPU and memory as text |
 //! | `wire` | what all of them share between wire and model |
 
 mod amount;
 pub mod cluster;
+mod fault;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fixture;
-mod identifier;
+pub mod identifier;
 pub mod instance;
 pub mod service;
 pub mod tag;

@@ -2,7 +2,7 @@
 //! ListTaskDefinitionFamilies, DeregisterTaskDefinition.
 
 mod fargate;
-mod image;
+pub mod image;
 mod read;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -26,6 +26,7 @@ use crate::error::ApiError;
 use crate::operation::Operation;
 use crate::page::{MAX_RESULTS, PageRequest};
 
+pub use read::read;
 pub(super) use read::read_environment;
 
 /// Launch types whose rules every definition that can be registered here satisfies.
@@ -33,7 +34,10 @@ const COMPATIBILITIES: [&str; 2] = ["EXTERNAL", "EC2"];
 
 /// A task definition on the wire: the request it was registered with, in its normal form, and what
 /// was computed since.
-fn show(realm: &Realm, definition: &TaskDefinition) -> Result<ecs::TaskDefinition, ApiError> {
+///
+/// # Errors
+/// ServerException if the kept request does not decode.
+pub fn show(realm: &Realm, definition: &TaskDefinition) -> Result<ecs::TaskDefinition, ApiError> {
     let kept: ecs::RegisterTaskDefinitionRequest = recall(&definition.recorded)?;
     let requires_attributes = definition
         .requires_attributes

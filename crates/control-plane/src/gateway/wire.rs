@@ -34,7 +34,8 @@ fn present(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-pub(super) fn assignment(assignment: &Assignment) -> agent::TaskAssignment {
+/// Writes what an agent is to hold of one task.
+pub fn assignment(assignment: &Assignment) -> agent::TaskAssignment {
     agent::TaskAssignment {
         task_id: assignment.task.to_string(),
         desired_status: assignment.desired_status.as_str().to_owned(),

@@ -6,11 +6,12 @@
 //! | `entries` | the key's text | the revision that put it, the value |
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use bytes::Bytes;
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
+    Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
     TableDefinition, TableError,
 };
 
@@ -27,10 +28,15 @@ const ENTRIES: TableDefinition<'_, &str, (Revision, &[u8])> = TableDefinition::n
 pub(super) const FORMAT_RECORD: &str = "format";
 const REVISION_RECORD: &str = "revision";
 
-/// The open data file, and the lock on its directory. Fields drop in order: the lock goes last.
+/// The open data file, and the lock on its directory.
+///
+/// The database checks what it reads, but damage to the file that it does not foresee makes it
+/// panic, in any call and when it is closed. Every use of it here turns that into an error.
 #[derive(Debug)]
 pub(super) struct Disk {
-    database: Database,
+    /// Taken on drop.
+    database: Option<Database>,
+    /// Goes after the database.
     _lock: Option<File>,
 }
 
@@ -41,14 +47,18 @@ impl Disk {
         initialize(&database).map_err(opening(directory))
     }
 
+    fn database(&self) -> Result<&Database, redb::Error> {
+        self.database.as_ref().ok_or(redb::Error::DatabaseClosed)
+    }
+
     /// Opens `file`, which must hold a store.
     pub(super) fn open(file: File, lock: File, directory: &Path) -> Result<Disk, OpenError> {
-        match builder().create_file(file) {
+        match guarded(|| Ok(builder().create_file(file)?)) {
             Ok(database) => Ok(Disk {
-                database,
+                database: Some(database),
                 _lock: Some(lock),
             }),
-            Err(DatabaseError::DatabaseAlreadyOpen) => Err(OpenError::InUse {
+            Err(redb::Error::DatabaseAlreadyOpen) => Err(OpenError::InUse {
                 directory: directory.to_owned(),
             }),
             Err(error) => Err(opening(directory)(error)),
@@ -63,14 +73,20 @@ impl Disk {
             initialize(&database)?;
         }
         Ok(Disk {
-            database,
+            database: Some(database),
             _lock: None,
         })
     }
 
     /// Checks the format and reads where every key stands.
     pub(super) fn load(&self, directory: &Path) -> Result<(Revision, Index), OpenError> {
-        let read = self.database.begin_read().map_err(opening(directory))?;
+        let loaded = catch_unwind(AssertUnwindSafe(|| self.read_index(directory)));
+        loaded.unwrap_or_else(|_| Err(opening(directory)(panicked())))
+    }
+
+    fn read_index(&self, directory: &Path) -> Result<(Revision, Index), OpenError> {
+        let database = self.database().map_err(opening(directory))?;
+        let read = database.begin_read().map_err(opening(directory))?;
         let meta = match read.open_table(META) {
             Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => {
                 return Err(OpenError::NotAStore {
@@ -99,27 +115,42 @@ impl Disk {
             .unwrap_or(0);
         let entries = read.open_table(ENTRIES).map_err(opening(directory))?;
         let mut index = Index::default();
+        let mut before = Key::lowest();
         for item in entries.iter().map_err(opening(directory))? {
             let (key, value) = item.map_err(opening(directory))?;
             let key = Key::new(key.value()).map_err(|source| OpenError::Key {
                 directory: directory.to_owned(),
                 source,
             })?;
-            index.put(key, value.value().0);
+            let written = value.value().0;
+            if key <= before || written > revision {
+                let fault = format!(
+                    "entry {key} of revision {written} after {before}, in a store of revision {revision}"
+                );
+                return Err(opening(directory)(redb::Error::Corrupted(fault)));
+            }
+            before = key.clone();
+            index.put(key, written);
         }
         Ok((revision, index))
     }
 
     /// The entry at `key`.
     pub(super) fn get(&self, key: &Key) -> Result<Option<Entry>, redb::Error> {
-        let entries = self.database.begin_read()?.open_table(ENTRIES)?;
-        let found = entries.get(key.as_str())?;
-        Ok(found.map(|found| entry(key.clone(), found.value())))
+        guarded(|| {
+            let entries = self.database()?.begin_read()?.open_table(ENTRIES)?;
+            let found = entries.get(key.as_str())?;
+            Ok(found.map(|found| entry(key.clone(), found.value())))
+        })
     }
 
     /// The entries whose keys start with `prefix`, and the revision of the file they were read in.
     pub(super) fn list(&self, prefix: &str) -> Result<Snapshot, redb::Error> {
-        let read = self.database.begin_read()?;
+        guarded(|| self.read_entries(prefix))
+    }
+
+    fn read_entries(&self, prefix: &str) -> Result<Snapshot, redb::Error> {
+        let read = self.database()?.begin_read()?;
         let mut entries = Vec::new();
         for item in read.open_table(ENTRIES)?.range(prefix..)? {
             let (key, value) = item?;
@@ -140,10 +171,14 @@ impl Disk {
     /// Makes the batches durable, all or none, with one fsync. After an error it is unknown
     /// whether they are on disk.
     pub(super) fn write(&self, batches: &[Batch]) -> Result<(), redb::Error> {
-        let Some(newest) = batches.last() else {
-            return Ok(());
-        };
-        let mut transaction = self.database.begin_write()?;
+        match batches.last() {
+            Some(newest) => guarded(|| self.write_entries(batches, newest.revision)),
+            None => Ok(()),
+        }
+    }
+
+    fn write_entries(&self, batches: &[Batch], newest: Revision) -> Result<(), redb::Error> {
+        let mut transaction = self.database()?.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         {
             let mut entries = transaction.open_table(ENTRIES)?;
@@ -159,11 +194,33 @@ impl Disk {
             }
             transaction
                 .open_table(META)?
-                .insert(REVISION_RECORD, newest.revision)?;
+                .insert(REVISION_RECORD, newest)?;
         }
         transaction.commit()?;
         Ok(())
     }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let database = self.database.take();
+        let closed = guarded(|| {
+            drop(database);
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::error!(%error, "the data file was not closed as it should be");
+        }
+    }
+}
+
+/// Uses the database; a panic in it becomes an error.
+fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(panicked()))
+}
+
+fn panicked() -> redb::Error {
+    redb::Error::Corrupted("the database panicked".to_owned())
 }
 
 fn builder() -> Builder {

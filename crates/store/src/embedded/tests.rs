@@ -159,6 +159,41 @@ fn a_foreign_file_is_refused() {
     ));
 }
 
+/// The database checks what it reads, but not all of it; what it stumbles over must be an error.
+#[tokio::test]
+async fn damage_is_an_error_and_never_a_panic() {
+    let root = TempDir::new().unwrap();
+    let path = root.path().join(DATA_FILE);
+    let store = open(root.path()).unwrap();
+    for n in 0..20 {
+        store
+            .commit(put(&format!("k/{n}"), vec![n; 300]))
+            .await
+            .unwrap();
+    }
+    drop(store);
+    let whole = fs::read(&path).unwrap();
+    let pages = whole.chunks(4096).enumerate();
+    let used = pages.filter(|(_, page)| page.iter().any(|byte| *byte != 0));
+    let mut refused = 0;
+    for (page, _) in used {
+        for (place, byte) in [(0, 9), (2, 255), (9, 1), (16, 77), (265, 2), (700, 255)] {
+            let mut damaged = whole.clone();
+            damaged[page * 4096 + place] = byte;
+            fs::write(&path, damaged).unwrap();
+            let Ok(store) = open(root.path()) else {
+                refused += 1;
+                continue;
+            };
+            match store.commit(put("k/new", "value")).await {
+                Ok(_) | Err(CommitError::Unavailable(_)) => {}
+                Err(error) => panic!("page {page}, byte {place}: {error}"),
+            }
+        }
+    }
+    assert!(refused > 0);
+}
+
 #[test]
 fn an_interrupted_first_start_is_begun_again() {
     let root = TempDir::new().unwrap();

@@ -73,6 +73,9 @@ pub enum DecodeError {
         /// As written.
         expected: u32,
     },
+    /// The record is whole but stands where another belongs.
+    #[error("the record is {0}, under the key of another; restore it from a backup")]
+    Misplaced(String),
     /// The body is intact but not a record of this table.
     #[error("the body does not decode")]
     Body(#[source] serde_json::Error),
@@ -109,6 +112,22 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, DecodeError> {
     serde_json::from_slice(body).map_err(DecodeError::Body)
 }
 
+/// Reads the record that stands at `key`.
+///
+/// # Errors
+/// [`DecodeError`]; [`DecodeError::Misplaced`] if it is not the record that the key names, since
+/// whoever finds it by what it says would guard and write another key.
+pub fn decode_at<R: Record>(key: &Key, bytes: &[u8]) -> Result<R, DecodeError> {
+    let record: R = decode(bytes)?;
+    let name = record.name();
+    let rest = key.as_str().strip_prefix(R::TABLE);
+    if rest.and_then(|rest| rest.strip_prefix('/')) == Some(name.as_str()) {
+        Ok(record)
+    } else {
+        Err(DecodeError::Misplaced(format!("{}/{name}", R::TABLE)))
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -126,6 +145,27 @@ mod tests {
         let bytes = encode(&counter()).unwrap();
         assert_eq!(decode::<FamilyCounter>(&bytes).unwrap(), counter());
         assert_eq!(counter().key().as_str(), "family/web");
+    }
+
+    #[test]
+    fn a_record_belongs_to_one_key() {
+        let bytes = encode(&counter()).unwrap();
+        for (text, fits) in [
+            ("family/web", true),
+            ("family/wec", false),
+            ("family/web/1", false),
+            ("familyweb", false),
+            ("cluster/web", false),
+        ] {
+            let read = decode_at::<FamilyCounter>(&Key::new(text).unwrap(), &bytes);
+            match read {
+                Ok(read) => assert!(fits && read == counter(), "{text}"),
+                Err(error) => assert!(
+                    !fits && error.to_string().contains("the record is family/web"),
+                    "{text}: {error}"
+                ),
+            }
+        }
     }
 
     #[test]

@@ -156,7 +156,7 @@ async fn pull(docker: &Docker, image: &str) -> Result<(), RuntimeError> {
 }
 
 /// Docker takes a reference without tag or digest to mean every tag there is.
-fn with_tag(image: &str) -> String {
+pub fn with_tag(image: &str) -> String {
     let last = image.rsplit('/').next().unwrap_or_default();
     if last.contains(':') || last.contains('@') {
         image.to_owned()

@@ -24,7 +24,7 @@ pub(super) fn is_labelled(found: &ContainerInspectResponse, instance: InstanceId
 }
 
 /// The look that an inspection amounts to.
-pub(super) fn at(found: &ContainerInspectResponse) -> Look {
+pub fn at(found: &ContainerInspectResponse) -> Look {
     let state = found.state.clone().unwrap_or_default();
     let up = state.running == Some(true) || state.restarting == Some(true);
     // A start that failed leaves "created", with an error and an exit code that no process gave.

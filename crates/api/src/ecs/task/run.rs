@@ -17,6 +17,7 @@ use longshore_store::{Stored, Txn, View};
 use super::show;
 use crate::auth::Caller;
 use crate::context::{Ecs, PlacementRequest};
+use crate::ecs::fault::Faults;
 use crate::ecs::identifier::{self, DefinitionName};
 use crate::ecs::task_definition::read_environment;
 use crate::ecs::wire::{
@@ -562,14 +563,14 @@ fn read_container_override(wire: ecs::ContainerOverride) -> Result<ContainerOver
             })
             .transpose()
     };
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     let environment = read_environment(
         &format!("the override of container '{name}'"),
         &wire.environment,
         &mut faults,
     );
-    if !faults.is_empty() {
-        return Err(ApiError::invalid_parameter(faults.join(" ")));
+    if let Some(message) = faults.into_message() {
+        return Err(ApiError::invalid_parameter(message));
     }
     Ok(ContainerOverride {
         // ECS cannot tell an empty command from none.

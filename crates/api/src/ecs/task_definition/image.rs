@@ -11,7 +11,7 @@ const MAX_TAG_LENGTH: usize = 128;
 const SHA256_LENGTH: usize = 64;
 
 /// Whether Docker would take `text` as an image.
-pub(super) fn is_valid(text: &str) -> bool {
+pub fn is_valid(text: &str) -> bool {
     let (rest, digest) = match text.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
         None => (text, None),

@@ -12,6 +12,7 @@ use longshore_proto::ecs;
 
 use super::{fargate, image};
 use crate::ecs::amount;
+use crate::ecs::fault::{Faults, fault};
 use crate::ecs::wire::{read_tags, record, to_json};
 use crate::error::ApiError;
 
@@ -36,20 +37,13 @@ const ULIMITS: [&str; 15] = [
     "stack",
 ];
 
-/// What is wrong with a request, in sentences.
-type Faults = Vec<String>;
-
-macro_rules! fault {
-    ($faults:ident, $($arg:tt)*) => { $faults.push(format!($($arg)*)) };
-}
-
 /// A definition whose revision is still to be given: 0.
 ///
 /// The request, in its normal form, is kept with it; Describe shows that. The typed members are
 /// read from the same normal form and neither is changed later, so the two cannot disagree.
 ///
 /// Errors: ClientException with every fault found; InvalidParameterException for tags.
-pub(super) fn read(
+pub fn read(
     mut request: ecs::RegisterTaskDefinitionRequest,
     registered_by: &str,
     now: Timestamp,
@@ -62,11 +56,13 @@ pub(super) fn read(
             "Task definition is too large. It has {size} bytes; at most {MAX_REQUEST_BYTES} are allowed: shorten commands, environment or labels."
         )));
     }
-    let mut faults = Faults::new();
+    let mut faults = Faults::default();
     let mut definition = read_members(&mut request, family, &mut faults);
-    faults.extend(definition.faults().into_iter().map(|fault| fault.0));
-    if !faults.is_empty() {
-        return Err(ApiError::client(faults.join(" ")));
+    for fault in definition.faults() {
+        faults.add(format_args!("{fault}"));
+    }
+    if let Some(message) = faults.into_message() {
+        return Err(ApiError::client(message));
     }
     definition.registered_at = now;
     registered_by.clone_into(&mut definition.registered_by);

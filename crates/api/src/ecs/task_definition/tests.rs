@@ -469,3 +469,24 @@ async fn definitions_are_listed_by_family_then_number() {
         ])
         .await;
 }
+
+#[test]
+fn a_small_request_with_many_faults_has_a_small_answer() {
+    let container = longshore_proto::ecs::ContainerDefinition {
+        name: Some("n".repeat(20_000)),
+        ulimits: vec![longshore_proto::ecs::Ulimit::default(); 10_000],
+        ..Default::default()
+    };
+    let request = longshore_proto::ecs::RegisterTaskDefinitionRequest {
+        family: Some("web".to_owned()),
+        container_definitions: vec![container],
+        ..Default::default()
+    };
+    let error = super::read(request, "arn", longshore_model::Timestamp::default()).unwrap_err();
+    assert!(
+        error.message.len() < 16 * 1024,
+        "{} bytes",
+        error.message.len()
+    );
+    assert!(error.message.ends_with(" more."), "{}", error.message);
+}

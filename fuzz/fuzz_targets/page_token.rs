@@ -1,0 +1,5 @@
+//! Page tokens.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| longshore_fuzz::page_token::run(data));
