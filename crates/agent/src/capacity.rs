@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use longshore_model::Mib;
 use longshore_model::instance::ZONE_ATTRIBUTE;
 use longshore_model::task_definition::RESERVED_TCP_PORTS;
+use longshore_model::{Mib, Timestamp};
 use longshore_proto::agent::{Capacity, Hello, Incarnation};
 
-use crate::pass;
 use crate::runtime::docker::Engine;
 
 /// CPU units of a core.
@@ -38,7 +37,7 @@ pub fn hello(
     engine: &Engine,
     limits_tasks: bool,
     hostname: &str,
-    boot_id: &str,
+    (boot_id, began): (&str, Timestamp),
 ) -> Hello {
     let cores = engine.info.ncpu.and_then(|n| u32::try_from(n).ok());
     let total = engine.info.mem_total.map_or(0, |bytes| bytes >> 20);
@@ -49,7 +48,7 @@ pub fn hello(
     Hello {
         incarnation: Some(Incarnation {
             boot_id: boot_id.to_owned(),
-            agent_started_at: pass::now().millis(),
+            agent_started_at: began.millis(),
         }),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         docker_version: engine.version.version.clone().unwrap_or_default(),

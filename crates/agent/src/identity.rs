@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use longshore_model::InstanceId;
+use longshore_model::{InstanceId, Timestamp};
 use longshore_proto::agent::JoinRequest;
 use longshore_proto::agent::enrollment_client::EnrollmentClient;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -19,6 +19,8 @@ const CERTIFICATE: &str = "cert.pem";
 const AUTHORITY: &str = "ca.pem";
 /// Written last: where it is, the rest is complete.
 const INSTANCE: &str = "instance.json";
+/// When the newest life of the agent began, in ms since the epoch.
+const LIFE: &str = "life";
 
 /// The data directory, locked for this process.
 #[derive(Debug)]
@@ -226,6 +228,21 @@ impl DataDirectory {
         }))
     }
 
+    /// When the life that begins now began: later than every earlier one, whatever the node's clock
+    /// was set to meanwhile, since the control plane refuses an earlier life.
+    pub fn begin_life(&self, now: Timestamp) -> Timestamp {
+        let before = fs::read_to_string(self.path.join(LIFE)).ok();
+        let before = before.and_then(|text| text.trim().parse::<i64>().ok());
+        let began = before.map_or(now.millis(), |before| {
+            now.millis().max(before.saturating_add(1))
+        });
+        if let Err(error) = self.write(LIFE, began.to_string().as_bytes()) {
+            // What runs must be looked after on a full disk as well.
+            tracing::warn!(%error, "a later start may be refused if the clock is set back");
+        }
+        Timestamp::from_millis(began)
+    }
+
     /// Trades the token for an identity and keeps it.
     ///
     /// # Errors
@@ -323,6 +340,16 @@ mod tests {
         ] {
             assert!(bad.parse::<JoinToken>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_later_life_begins_later_though_the_clock_is_set_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(&directory.path().join("data")).unwrap();
+        let begin = |now| data.begin_life(Timestamp::from_millis(now)).millis();
+        assert_eq!([begin(1000), begin(2000), begin(500)], [1000, 2000, 2001]);
+        fs::write(data.path().join(LIFE), "?").unwrap();
+        assert_eq!(begin(700), 700);
     }
 
     #[test]

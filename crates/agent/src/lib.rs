@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`node`] | the core: what was observed goes in, what is to be done comes out; no I/O |
 //! | [`pass`] | the loop around it, and the watch over the runtime |
+//! | [`clock`] | its time, which nobody can set |
 //! | [`journal`] | what must outlive the process |
 //! | [`runtime`] | containers: Docker, and a fake |
 //! | [`cgroup`] | limits over all containers of a task |
@@ -15,6 +16,7 @@
 
 pub mod capacity;
 pub mod cgroup;
+pub mod clock;
 pub mod config;
 pub mod identity;
 pub mod journal;

@@ -221,7 +221,7 @@ async fn run(args: RunArgs, operations: TaskTracker) -> anyhow::Result<()> {
         &engine,
         runtime.limits_tasks(),
         &hostname(),
-        boot_id.trim(),
+        (boot_id.trim(), directory.begin_life(pass::now())),
     );
     let link = Link {
         address: args.join.control_plane,

@@ -127,6 +127,8 @@ pub enum Input {
     ReportsAcknowledged {
         /// All up to this one.
         sequence: u64,
+        /// But for what they say of these tasks, whose records cannot be read at the moment.
+        unread: BTreeSet<TaskId>,
     },
     /// Time went by.
     Tick,
@@ -208,6 +210,8 @@ pub struct Node {
     complete: bool,
     generation: Option<u64>,
     outbox: Outbox,
+    /// Tasks of which reports were received in this session and are not committed.
+    unread: BTreeSet<TaskId>,
     journal: JournalState,
     touched: BTreeSet<TaskId>,
     effects: Vec<Effect>,
@@ -245,6 +249,7 @@ impl Node {
             complete: false,
             generation: None,
             outbox: Outbox::default(),
+            unread: BTreeSet::new(),
             journal: JournalState::default(),
             effects: Vec::new(),
         }
@@ -336,12 +341,17 @@ impl Node {
                 self.generation = None;
                 self.journal.acknowledge.clear();
                 self.journal.acknowledge_next = None;
-                self.outbox.close();
+                self.close();
             }
-            Input::SessionClosed => self.outbox.close(),
+            Input::SessionClosed => self.close(),
             Input::Assigned(set) => self.assign(now, set),
-            Input::ReportsAcknowledged { sequence } => {
-                for task in self.outbox.acknowledge(sequence) {
+            Input::ReportsAcknowledged { sequence, unread } => {
+                let mut tasks = self.outbox.acknowledge(sequence);
+                tasks.extend(std::mem::replace(&mut self.unread, unread));
+                for task in tasks {
+                    if self.unread.contains(&task) {
+                        continue;
+                    }
                     if let Some(held) = self.tasks.get_mut(&task) {
                         held.acknowledge(sequence);
                         self.touched.insert(task);
@@ -354,6 +364,12 @@ impl Node {
                 self.touched.extend(due.map(|(task, _)| *task));
             }
         }
+    }
+
+    /// What was not acknowledged is said again in the next session.
+    fn close(&mut self) {
+        self.outbox.close();
+        self.unread.clear();
     }
 
     fn assign(&mut self, now: Timestamp, set: Assignments) {

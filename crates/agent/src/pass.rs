@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 
+use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::node::{Effect, Input, Node, Outcome};
 use crate::runtime::{Runtime, RuntimeError, Since, container_name};
@@ -66,10 +67,11 @@ pub struct Pass<R> {
 impl<R: Runtime> Pass<R> {
     /// Runs until all senders of `inbox` are gone, that is until it is dropped.
     pub async fn run(mut self, mut inbox: Receiver<Event>) {
+        let clock = Clock::start();
         let mut session = None;
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let wake = self.node.wake_at().map(|at| at.since(now()));
+            let wake = self.node.wake_at().map(|at| at.since(clock.now()));
             // No wake-up within a day is none; the listings touch every task anyway.
             let wake = Instant::now() + wake.unwrap_or(Duration::from_secs(86_400));
             let mut inputs = tokio::select! {
@@ -82,8 +84,8 @@ impl<R: Runtime> Pass<R> {
                 () = sleep_until(wake) => vec![Input::Tick],
             };
             while !inputs.is_empty() {
-                let effects = self.node.step_all(now(), inputs);
-                inputs = self.carry_out(effects, &mut session);
+                let effects = self.node.step_all(clock.now(), inputs);
+                inputs = self.carry_out(effects, &mut session, &clock);
             }
         }
     }
@@ -113,6 +115,7 @@ impl<R: Runtime> Pass<R> {
         &self,
         effects: Vec<Effect>,
         session: &mut Option<Sender<AgentMessage>>,
+        clock: &Clock,
     ) -> Vec<Input> {
         let mut failed = Vec::new();
         for effect in effects {
@@ -144,7 +147,11 @@ impl<R: Runtime> Pass<R> {
                     let runtime = Arc::clone(&self.runtime);
                     self.spawn(remove_orphan(runtime, runtime_id));
                 }
-                Effect::Report { sequence, tasks } => {
+                Effect::Report {
+                    sequence,
+                    mut tasks,
+                } => {
+                    clock.correct(&mut tasks);
                     let body = Body::Reports(wire::reports(sequence, &tasks));
                     send(session, body, &mut failed);
                 }

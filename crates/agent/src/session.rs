@@ -243,6 +243,7 @@ impl<R: Runtime> Conversation<'_, R> {
             Hear::Assignments(set) => Input::Assigned(wire::assignments(set)?),
             Hear::ReportsAck(ack) => Input::ReportsAcknowledged {
                 sequence: ack.sequence,
+                unread: wire::task_ids(&ack.unread_task_ids)?,
             },
             Hear::Heartbeat(Heartbeat { nonce }) => {
                 let asks = nonce != 0 && nonce != self.beat.nonce;

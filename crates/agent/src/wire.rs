@@ -60,11 +60,10 @@ pub fn assignments(message: proto::Assignments) -> Result<Assignments, WireError
             "at most 10000 tasks",
         ));
     }
-    let removed = message.removed.iter().map(|id| task_id(id));
     Ok(Assignments {
         generation: message.generation,
         complete: message.complete,
-        removed: removed.collect::<Result<_, _>>()?,
+        removed: task_ids(&message.removed)?,
         tasks: message
             .tasks
             .into_iter()
@@ -80,6 +79,14 @@ pub fn assignments(message: proto::Assignments) -> Result<Assignments, WireError
 pub fn task_id(text: &str) -> Result<TaskId, WireError> {
     text.parse()
         .map_err(|_| invalid("task_id", text, "32 lowercase hex digits"))
+}
+
+/// Reads task ids.
+///
+/// # Errors
+/// When one is not 32 lowercase hex digits.
+pub fn task_ids<C: FromIterator<TaskId>>(texts: &[String]) -> Result<C, WireError> {
+    texts.iter().map(|id| task_id(id)).collect()
 }
 
 fn assignment(task: proto::TaskAssignment) -> Result<Assignment, WireError> {

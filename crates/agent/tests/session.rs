@@ -178,6 +178,7 @@ impl Session {
             Said::Reports(reports) => {
                 self.say(Say::ReportsAck(ReportsAck {
                     sequence: reports.sequence,
+                    unread_task_ids: Vec::new(),
                 }))
                 .await;
             }

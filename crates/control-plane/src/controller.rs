@@ -262,6 +262,15 @@ pub struct Rounds {
 pub struct StoreFailed;
 
 impl Rounds {
+    /// How many keys wait, are decided about, and have a timer.
+    pub fn sizes(&self) -> [usize; 3] {
+        [
+            self.queue.ready.len(),
+            self.in_flight.len(),
+            self.queue.timers.len(),
+        ]
+    }
+
     /// The next key to decide about, while there is room for one more decision. The caller
     /// answers each with [`Rounds::finish`].
     pub fn start(&mut self, now: Timestamp) -> Option<Key> {

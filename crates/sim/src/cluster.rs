@@ -5,16 +5,20 @@ use std::sync::Arc;
 
 use longshore_agent::node::Input;
 use longshore_agent::runtime::Listed;
-use longshore_model::{ClusterName, Realm};
+use longshore_control_plane::controller::Key;
+use longshore_model::{ClusterName, Realm, TaskId};
 use longshore_proto::agent as proto;
 use longshore_store::{CommitError, Memory, Revision};
 
+use crate::conn::Conn;
 use crate::control::{Control, Sent};
 use crate::fault::{Fault, Fired};
-use crate::host::{Host, Operating};
-use crate::invariant::{Oracle, Violation};
-use crate::link::Conn;
+use crate::host::Host;
+use crate::invariant::Violation;
 use crate::mutant::Mutant;
+use crate::operation::Operating;
+use crate::oracle::Oracle;
+use crate::oracle::history::{Resource, Shown};
 use crate::rng::Rng;
 use crate::scenario::{Limits, Scenario};
 use crate::store::{Desk, Log};
@@ -46,6 +50,8 @@ pub(crate) enum Event {
     Wake { control: usize, token: u64 },
     /// Someone starts the control plane.
     StartControl,
+    /// A control plane ends since its store has failed.
+    ControlFails { control: usize },
     /// An agent dials.
     Dial { host: usize, life: u64 },
     /// A message reaches an agent.
@@ -85,6 +91,8 @@ pub(crate) enum Event {
     },
     /// The next call of the workload.
     Call,
+    /// Someone looks at this, or at something by chance.
+    Read(Option<Resource>),
     /// A call is made again.
     Retry { call: usize },
     /// A fault begins.
@@ -113,7 +121,10 @@ pub(crate) enum End {
 pub(crate) enum ToAgent {
     Welcome,
     Assignments(proto::Assignments),
-    ReportsAck(u64),
+    ReportsAck {
+        sequence: u64,
+        unread: BTreeSet<TaskId>,
+    },
     Close,
 }
 
@@ -140,7 +151,7 @@ pub(crate) struct Cluster {
     pub(crate) desk: Arc<Desk>,
     pub(crate) log: Log,
     pub(crate) submitted: BTreeMap<u64, Sent>,
-    pub(crate) controls: Vec<Option<Control>>,
+    pub(crate) controls: Vec<Option<Box<Control>>>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) conns: BTreeMap<u64, Conn>,
     pub(crate) operating: BTreeMap<u64, Operating>,
@@ -155,6 +166,10 @@ pub(crate) struct Cluster {
     pub(crate) trace: Trace,
     /// Records that are damaged at the moment, as they were before.
     pub(crate) damaged: BTreeMap<String, bytes::Bytes>,
+    /// What the store takes no plan for.
+    pub(crate) poison: Option<Key>,
+    /// What was read last, for those who read no more often than that.
+    pub(crate) cache: BTreeMap<Resource, Option<Shown>>,
 }
 
 /// What came of one seed.
@@ -176,6 +191,9 @@ pub struct Report {
     pub events: u64,
     /// Commits.
     pub commits: u64,
+    /// The share of what L7 allows that the busiest process needed, in per mille: decisions and
+    /// commits.
+    pub busiest: [u64; 2],
     /// The story, where one was asked for.
     pub story: Vec<String>,
 }
@@ -213,6 +231,7 @@ pub fn run(seed: u64, limits: &Limits, mutant: Option<Mutant>, story: bool) -> R
         virtual_ms: cluster.now,
         events,
         commits: cluster.log.batches.len() as u64,
+        busiest: cluster.oracle.busiest,
         story: cluster.trace.into_story(),
     }
 }
@@ -252,6 +271,8 @@ impl Cluster {
             done: false,
             trace: Trace::new(story),
             damaged: BTreeMap::new(),
+            poison: None,
+            cache: BTreeMap::new(),
             scenario,
         })
     }
@@ -323,10 +344,14 @@ impl Cluster {
             Event::Wake { control, token } => self.wake_control(control, token),
             Event::StartControl => {
                 let superfluous = self.healed && self.controls.iter().any(Option::is_some);
-                if !superfluous {
+                if self.active.contains(&Fault::StoreDown) {
+                    // It cannot read anything, ends and is started again.
+                    self.after(1000, Event::StartControl);
+                } else if !superfluous {
                     self.start_control();
                 }
             }
+            Event::ControlFails { control } => self.control_fails(control),
             Event::Dial { host, life } => self.dial(host, life),
             Event::ToAgent { conn, message } => self.agent_hears(conn, message),
             Event::ToControl { conn, message } => self.control_hears(conn, message),
@@ -349,6 +374,8 @@ impl Cluster {
                 end,
             } => self.container_exits(host, &name, &runtime_id, end),
             Event::Call => self.next_call(),
+            Event::Read(None) => self.next_read(),
+            Event::Read(Some(resource)) => self.look_at(&resource),
             Event::Retry { call } => self.make_call(call),
             Event::Fault(fault) => self.strike(fault),
             Event::Mend(mend) => self.mend(mend),
@@ -386,6 +413,8 @@ impl Cluster {
             Event::Mend(_) => [22, 0, 0],
             Event::Heal => [23, 0, 0],
             Event::Judge => [24, 0, 0],
+            Event::ControlFails { control } => [25, *control as i64, 0],
+            Event::Read(_) => [26, 0, 0],
         };
         self.trace.add_numbers(&[self.now]);
         self.trace.add_numbers(&numbers);

@@ -11,10 +11,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use longshore_api::context::Ecs;
 use longshore_api::error::ApiError;
-use longshore_control_plane::controller::{Activation, RELIST_INTERVAL, Rounds};
+use longshore_control_plane::controller::{Activation, Key, Outcome, RELIST_INTERVAL, Rounds};
 use longshore_control_plane::gateway::registration;
 use longshore_control_plane::placer::SchedulerPlacer;
-use longshore_control_plane::sweep;
 use longshore_model::{InstanceId, Timestamp};
 use longshore_store::{Change, Commit, Db, Revision};
 use tokio::sync::broadcast::Receiver;
@@ -23,10 +22,11 @@ use tokio::sync::broadcast::error::TryRecvError;
 use crate::cluster::{Cluster, EPOCH, Event};
 use crate::decide;
 use crate::fault::Fault;
-use crate::invariant::{Input, Reporting};
-use crate::link::GateSession;
 use crate::mutant::Mutant;
+use crate::oracle::Reporting;
+use crate::session::GateSession;
 use crate::store::SimStore;
+use crate::work::Work;
 
 /// Something a process is doing.
 pub(crate) type Doing<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -38,36 +38,52 @@ pub(crate) struct Control {
     pub(crate) id: usize,
     pub(crate) db: Arc<Db>,
     pub(crate) ecs: Arc<Ecs>,
-    clock: Arc<AtomicI64>,
-    view: Arc<AtomicU64>,
+    pub(crate) clock: Arc<AtomicI64>,
+    pub(crate) view: Arc<AtomicU64>,
     /// How wrong its clock is, in ms.
     pub(crate) skew: i64,
     pub(crate) started_at: i64,
-    starting: Option<Doing<bool>>,
-    rounds: Rounds,
-    changes: Changes,
-    activations: Vec<Doing<Activation>>,
+    pub(crate) starting: Option<Doing<bool>>,
+    pub(crate) rounds: Rounds,
+    pub(crate) changes: Changes,
+    pub(crate) activations: Vec<Doing<Activation>>,
     pub(crate) chores: Vec<Doing<()>>,
-    calls: Vec<(usize, Doing<Answer>)>,
-    pub(crate) sessions: BTreeMap<u64, GateSession>,
+    pub(crate) calls: Vec<(usize, Doing<Answer>)>,
+    pub(crate) sessions: BTreeMap<u64, Box<GateSession>>,
     /// The session of each instance.
     pub(crate) places: BTreeMap<InstanceId, u64>,
     pub(crate) paused: bool,
     pub(crate) held: Vec<Event>,
     /// How much of the log it has been shown.
-    shown: usize,
+    pub(crate) shown: usize,
     /// When the newest batch on its way arrives.
-    shown_at: i64,
+    pub(crate) shown_at: i64,
     /// Whether the watch lost something that no later commit has shown yet.
-    lost: bool,
-    token: u64,
+    pub(crate) lost: bool,
+    pub(crate) token: u64,
+    /// Whether its store has failed, which it does for good.
+    pub(crate) store_failed: bool,
+    pub(crate) work: Work,
 }
 
 /// A commit on its way.
 pub(crate) struct Sent {
-    commit: Commit,
-    view: Revision,
-    reporting: Option<Reporting>,
+    pub(crate) commit: Commit,
+    pub(crate) view: Revision,
+    pub(crate) by: By,
+}
+
+/// For whom a commit is made.
+#[derive(Debug, Clone)]
+pub(crate) enum By {
+    /// An agent that reports.
+    Agent(Reporting),
+    /// A call of the workload.
+    Call(usize),
+    /// A decision of a controller.
+    Decision(Key),
+    /// Whatever else a process does.
+    Itself,
 }
 
 /// Polls one future; true when it is over.
@@ -134,7 +150,7 @@ impl Cluster {
         };
         let now = self.now;
         self.trace.say(now, || format!("control plane {id} starts"));
-        self.controls.push(Some(Control {
+        self.controls.push(Some(Box::new(Control {
             id,
             changes: db.subscribe(),
             db,
@@ -156,7 +172,9 @@ impl Cluster {
             shown_at: self.now,
             lost: false,
             token: 0,
-        }));
+            store_failed: false,
+            work: Work::new(self.now),
+        })));
         let interval = i64::try_from(RELIST_INTERVAL.as_millis()).unwrap_or(10_000);
         self.after(interval, Event::Relist { control: id });
         self.pump(id);
@@ -206,7 +224,7 @@ impl Cluster {
         while alive {
             let (progress, lives) = self.turn(&mut control);
             alive = lives;
-            self.collect(None);
+            self.collect(&By::Itself);
             if !progress {
                 break;
             }
@@ -215,14 +233,26 @@ impl Cluster {
             if let Some(at) = control.rounds.queue.next_wake() {
                 control.token += 1;
                 let token = control.token;
-                let wait = at.millis() - (EPOCH + self.now + control.skew);
+                let is_blocked = control.work.is_blocked(self.now);
+                let soonest = if is_blocked { 1000 } else { 0 };
+                let wait = (at.millis() - (EPOCH + self.now + control.skew)).max(soonest);
                 self.after(wait, Event::Wake { control: id, token });
             }
             self.controls[id] = Some(control);
         } else {
             self.controls[id] = Some(control);
+            self.control_fails(id);
+        }
+    }
+
+    /// A process whose store has failed ends, and is started again unless another has its place.
+    pub(crate) fn control_fails(&mut self, id: usize) {
+        let newest = self.controls.iter().rposition(Option::is_some);
+        if self.controls[id].is_some() {
             self.kill_control(id);
-            self.after(500, Event::StartControl);
+            if newest == Some(id) {
+                self.after(500, Event::StartControl);
+            }
         }
     }
 
@@ -240,20 +270,19 @@ impl Cluster {
                 }
             }
         }
-        self.collect(None);
+        self.collect(&By::Itself);
         control.chores.retain_mut(|chore| poll(chore).is_none());
-        self.collect(None);
-        let mut answered = Vec::new();
-        control.calls.retain_mut(|(call, doing)| match poll(doing) {
-            Some(answer) => {
-                answered.push((*call, answer));
-                false
+        self.collect(&By::Itself);
+        for (call, mut doing) in std::mem::take(&mut control.calls) {
+            let answer = poll(&mut doing);
+            self.collect(&By::Call(call));
+            match answer {
+                Some(answer) => {
+                    progress = true;
+                    self.call_answered(call, answer, Some(control.id));
+                }
+                None => control.calls.push((call, doing)),
             }
-            None => true,
-        });
-        for (call, answer) in answered {
-            progress = true;
-            self.call_answered(call, answer);
         }
         let now = control.wall();
         let mut finished = Vec::new();
@@ -266,15 +295,7 @@ impl Cluster {
         });
         for activation in finished {
             progress = true;
-            let conflict = matches!(
-                activation.outcome,
-                longshore_control_plane::controller::Outcome::Conflict
-            );
-            if conflict && self.is_mutant(Mutant::ConflictDropped) {
-                // The key counts as being looked at for ever.
-                continue;
-            }
-            if control.rounds.finish(activation, now).is_err() {
+            if !self.finish(control, activation) {
                 return (true, false);
             }
         }
@@ -284,6 +305,7 @@ impl Cluster {
                     let view = control.db.view();
                     for change in batch.iter() {
                         control.rounds.queue.note(change, &view);
+                        control.work.note(change, self.now);
                     }
                     progress = true;
                 }
@@ -294,25 +316,51 @@ impl Cluster {
             }
         }
         progress |= self.turn_sessions(control);
-        while let Some(key) = control.rounds.start(now) {
+        while !control.work.is_blocked(self.now)
+            && let Some(key) = control.rounds.start(now)
+        {
             progress = true;
+            let late = control.work.begins(&key, self.now);
+            self.judge_wait(&key, late);
             let ecs = Arc::clone(&control.ecs);
-            let mut doing = decide::activate(ecs, self.scenario.settings, key, self.mutant);
-            match poll(&mut doing) {
+            let settings = self.scenario.settings;
+            let mut doing = decide::activate(ecs, settings, key.clone(), self.mutant);
+            let activation = poll(&mut doing);
+            self.collect(&By::Decision(key));
+            match activation {
                 Some(activation) => {
-                    if control.rounds.finish(activation, now).is_err() {
+                    if !self.finish(control, activation) {
                         return (true, false);
                     }
                 }
                 None => control.activations.push(doing),
             }
         }
-        self.collect(None);
         (progress, true)
     }
 
+    /// Takes over what became of a decision. Returns whether the process still lives.
+    fn finish(&mut self, control: &mut Control, mut activation: Activation) -> bool {
+        let is_poison = matches!(activation.outcome, Outcome::Poison);
+        if matches!(activation.outcome, Outcome::Conflict)
+            && self.is_mutant(Mutant::ConflictDropped)
+        {
+            // The key counts as being looked at for ever.
+            return true;
+        }
+        if is_poison && self.is_mutant(Mutant::PoisonBlocks) {
+            control.work.block(self.now);
+        }
+        if is_poison && self.is_mutant(Mutant::PoisonRetried) {
+            activation.outcome = Outcome::Conflict;
+        }
+        control.work.ends(&activation.key, self.now);
+        let now = control.wall();
+        control.rounds.finish(activation, now).is_ok()
+    }
+
     /// Sends what was submitted to the store on its way.
-    pub(crate) fn collect(&mut self, reporting: Option<Reporting>) {
+    pub(crate) fn collect(&mut self, by: &By) {
         for submitted in self.desk.take() {
             let mut delay = self.rng.between(0, self.scenario.commit);
             if self.strikes(Fault::StoreSlow, 100) {
@@ -322,152 +370,11 @@ impl Cluster {
             let sent = Sent {
                 commit: submitted.commit,
                 view: submitted.view,
-                reporting: reporting.clone(),
+                by: by.clone(),
             };
             self.submitted.insert(ticket, sent);
             self.after(delay, Event::Commit { ticket, control });
         }
-    }
-
-    /// A commit reaches the store.
-    pub(crate) fn commit_arrives(&mut self, ticket: u64, control: usize) {
-        let Some(sent) = self.submitted.remove(&ticket) else {
-            return;
-        };
-        let asked = sent.commit;
-        let mut commit = asked.clone();
-        match self.mutant {
-            Some(Mutant::NoGuards) => commit.guards.clear(),
-            Some(Mutant::PlacementUnguarded) => decide::unguard_placement(&mut commit),
-            _ => {}
-        }
-        let asked = if self.is_mutant(Mutant::PlacementUnguarded) {
-            commit.clone()
-        } else {
-            asked
-        };
-        let held = self.oracle.guards_hold(&asked);
-        let (answer, batch) = self.log.commit(commit);
-        let now = self.now;
-        if let Some(batch) = batch {
-            for event in &batch.events {
-                self.trace.add(event.key().as_str().as_bytes());
-                if let longshore_store::Event::Put(entry) = event {
-                    self.trace.add(&entry.value);
-                }
-            }
-            self.trace.say(now, || {
-                let keys: Vec<&str> = batch.events.iter().map(|e| e.key().as_str()).collect();
-                format!("commit {} by {control}: {}", batch.revision, keys.join(" "))
-            });
-            let input = Input {
-                guards_held: held,
-                view: sent.view,
-                reporting: sent.reporting,
-            };
-            self.oracle.committed(now, &batch, &input);
-            for said in self.oracle.take_story() {
-                self.trace.say(now, || said);
-            }
-            self.workload_sees();
-            self.show_all();
-        } else if answer.is_err() {
-            self.trace
-                .say(now, || format!("a commit of {control} meets a conflict"));
-        }
-        let delay = self.rng.between(0, self.scenario.commit);
-        self.after(
-            delay,
-            Event::Answer {
-                control,
-                ticket,
-                answer,
-            },
-        );
-    }
-
-    /// The newest batch goes on its way to every process.
-    pub(crate) fn show_all(&mut self) {
-        let upto = self.log.batches.len();
-        for id in 0..self.controls.len() {
-            if self.controls[id].is_none() {
-                continue;
-            }
-            if self.strikes(Fault::WatchGap, 30) || self.strikes(Fault::WatchLastLost, 30) {
-                if let Some(control) = &mut self.controls[id] {
-                    control.lost = true;
-                }
-                continue;
-            }
-            let mut delay = self.rng.between(0, 3);
-            if self.active.contains(&Fault::WatchDelay) {
-                delay += self.rng.between(100, 5000);
-            }
-            let Some(control) = &mut self.controls[id] else {
-                continue;
-            };
-            control.shown_at = control.shown_at.max(self.now + delay);
-            let wait = control.shown_at - self.now;
-            self.after(wait, Event::Watch { control: id, upto });
-        }
-    }
-
-    pub(crate) fn watch_shows(&mut self, id: usize, upto: usize) {
-        let ignores_gaps = self.is_mutant(Mutant::GapIgnored);
-        let Some(control) = self.controls[id].as_mut() else {
-            return;
-        };
-        if upto <= control.shown {
-            return;
-        }
-        if control.shown + 1 == upto || ignores_gaps {
-            control.db.apply(&self.log.batches[upto - 1]);
-            control.shown = upto;
-        } else if control.lost {
-            // A commit is missing between the two: list again.
-            control.db.replace(self.log.list());
-            control.shown = self.log.batches.len();
-            control.lost = false;
-            self.oracle.exercise(crate::invariant::Invariant::L5);
-        } else {
-            for batch in &self.log.batches[control.shown..upto] {
-                control.db.apply(batch);
-            }
-            control.shown = upto;
-        }
-        self.pump(id);
-    }
-
-    pub(crate) fn relist(&mut self, id: usize) {
-        let never = self.is_mutant(Mutant::NoPeriodicList) || self.is_mutant(Mutant::GapIgnored);
-        let drops = self.is_mutant(Mutant::ConflictDropped);
-        let now = self.now;
-        let Some(control) = self.controls[id].as_mut() else {
-            return;
-        };
-        control
-            .clock
-            .store(EPOCH + now + control.skew, Ordering::Relaxed);
-        if control.lost && !never {
-            control.db.replace(self.log.list());
-            control.shown = self.log.batches.len();
-            control.lost = false;
-            self.oracle.exercise(crate::invariant::Invariant::L5);
-        }
-        if control.starting.is_none() {
-            if !drops {
-                control.rounds.queue.push_all(&control.db.view());
-            }
-            let txn = sweep::sweep(&control.db.view(), control.wall());
-            let db = Arc::clone(&control.db);
-            control.chores.push(Box::pin(async move {
-                // Refused, it is left to the next round.
-                db.commit(txn).await.ok();
-            }));
-        }
-        let interval = i64::try_from(RELIST_INTERVAL.as_millis()).unwrap_or(10_000);
-        self.after(interval, Event::Relist { control: id });
-        self.pump(id);
     }
 
     pub(crate) fn wake_control(&mut self, id: usize, token: u64) {
@@ -498,8 +405,9 @@ impl Cluster {
                 control.chores.push(Box::pin(async move {
                     doing.await.ok();
                 }));
-                self.collect(None);
-                self.call_answered(call, answer.unwrap_or(Ok(serde_json::Value::Null)));
+                self.collect(&By::Itself);
+                let answer = answer.unwrap_or(Ok(serde_json::Value::Null));
+                self.call_answered(call, answer, None);
                 return true;
             }
             control.calls.push((call, doing));

@@ -28,6 +28,10 @@ macro_rules! faults {
 faults! {
     /// The store takes up to two seconds for a commit.
     StoreSlow = "store-slow";
+    /// The store does not answer for a while; what it was asked for may have happened.
+    StoreDown = "store-down";
+    /// The store takes no plan for one service or task, for what the plan is.
+    PlanRefused = "plan-refused";
     /// The watch is seconds behind.
     WatchDelay = "watch-delay";
     /// The watch loses commits; the next one shows the gap.
@@ -38,6 +42,8 @@ faults! {
     RecordDamaged = "record-damaged";
     /// The control plane is killed and started again.
     ControlCrash = "control-crash";
+    /// Everything is started at once, when all other faults are over.
+    ColdStart = "cold-start";
     /// The control plane stands still for a while.
     ControlPause = "control-pause";
     /// The control plane stands still, another takes its place, and then it wakes up.
@@ -74,6 +80,8 @@ faults! {
     HostJoins = "host-joins";
     /// A node's clock is wrong by up to a year, and drifts.
     HostClock = "host-clock";
+    /// A node's clock is set while the agent runs, forward or back, by up to a year.
+    HostClockJumps = "host-clock-jumps";
     /// Pulls take up to two minutes.
     PullSlow = "pull-slow";
     /// Pulls fail.

@@ -9,6 +9,7 @@ use longshore_model::{ServiceName, TaskId};
 use longshore_supervisor::Sighting;
 
 use crate::cluster::{Cluster, Event};
+use crate::fault::Fault;
 use crate::invariant::Invariant;
 
 /// How long it may take, in virtual ms: the longest wait between failing tasks is 5 minutes, a
@@ -17,7 +18,7 @@ const DEADLINE: i64 = 1_500_000;
 /// How often is looked.
 const EVERY: i64 = 5000;
 /// How long nothing may be committed once all is as wanted.
-const QUIET: i64 = 40_000;
+const QUIET: i64 = 25_000;
 
 impl Cluster {
     /// Looks whether everything is as it should be.
@@ -30,6 +31,9 @@ impl Cluster {
                 for invariant in [Invariant::L1, Invariant::L2, Invariant::L3] {
                     self.oracle.exercise(invariant);
                 }
+                if self.fired.of(Fault::ColdStart) > 0 {
+                    self.oracle.exercise(Invariant::L8);
+                }
                 self.trace.say(now, || "all is as wanted".to_owned());
                 self.done = true;
             }
@@ -39,6 +43,11 @@ impl Cluster {
                 self.oracle.violate(Invariant::L1, now, what);
             }
             Some(_) if waited < DEADLINE => self.after(EVERY, Event::Judge),
+            Some((Invariant::L1 | Invariant::L2 | Invariant::L3, what))
+                if self.fired.of(Fault::ColdStart) > 0 =>
+            {
+                self.oracle.violate(Invariant::L8, now, what);
+            }
             Some((invariant, what)) => self.oracle.violate(invariant, now, what),
         }
     }
@@ -53,6 +62,7 @@ impl Cluster {
             .or_else(|| self.services_amiss())
             .or_else(|| self.tasks_amiss())
             .or_else(|| self.hosts_amiss())
+            .or_else(|| self.sizes_amiss())
     }
 
     fn calls_amiss(&self) -> Option<(Invariant, String)> {

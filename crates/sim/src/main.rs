@@ -11,6 +11,10 @@ use longshore_sim::regression::{Regression, directory};
 use longshore_sim::runner::{Batch, Summary, run_many, run_one, shrink};
 use longshore_sim::{Fault, Invariant, Limits, Mutant, Report};
 
+/// Schedules make and drop many small things.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A whole Longshore in one thread from one seed, with everything going wrong.
 #[derive(Debug, Parser)]
 #[command(name = "longshore-sim", version)]
@@ -36,6 +40,12 @@ struct Args {
     /// Makes a failing seed small and saves it as a regression case with this note.
     #[arg(long, value_name = "NOTE")]
     save: Option<String>,
+    /// Without any fault.
+    #[arg(long)]
+    calm: bool,
+    /// Prints the number of the trace of each seed, to compare two builds.
+    #[arg(long)]
+    hashes: bool,
     /// Goes on until this many seeds failed.
     #[arg(long, default_value_t = 1)]
     stop_after: usize,
@@ -75,18 +85,21 @@ fn main_inner(args: &Args) -> anyhow::Result<bool> {
         return mutants(args);
     }
     if let Some(seed) = args.seed {
-        let report = run_one(seed, &Limits::default(), args.mutant, args.story)?;
+        let report = run_one(seed, &limits(args), args.mutant, args.story)?;
         report.story.iter().for_each(|line| println!("{line}"));
         return conclude(args, &report);
     }
     let summary = run_with_bar(args)?;
     print_summary(&summary);
+    for (seed, hash) in &summary.hashes {
+        println!("hash {seed} {hash:016x}");
+    }
     let mut clean = true;
     for report in &summary.failed {
         clean &= conclude(args, report)?;
     }
     let silent = summary.silent();
-    if args.mutant.is_none() && summary.seeds >= 1000 && !silent.is_empty() {
+    if args.mutant.is_none() && !args.calm && summary.seeds >= 1000 && !silent.is_empty() {
         let names: Vec<_> = silent.iter().map(|fault| fault.name()).collect();
         println!("never fired: {}", names.join(", "));
         clean = false;
@@ -94,10 +107,20 @@ fn main_inner(args: &Args) -> anyhow::Result<bool> {
     Ok(clean)
 }
 
+fn limits(args: &Args) -> Limits {
+    let mut limits = Limits::default();
+    if args.calm {
+        limits.without = Fault::ALL.iter().copied().collect();
+    }
+    limits
+}
+
 fn batch(args: &Args) -> Batch {
     Batch {
         first: args.first_seed,
         seeds: args.seeds,
+        limits: limits(args),
+        hashes: args.hashes,
         mutant: args.mutant,
         stop_after: args.stop_after,
         threads: args.threads,
@@ -131,6 +154,10 @@ fn print_summary(summary: &Summary) {
         summary.commits,
         summary.failed.len()
     );
+    let [decisions, commits] = summary.busiest.map(|share| share / 10);
+    println!(
+        "the busiest period took {decisions} % of the decisions and {commits} % of the commits that L7 allows"
+    );
     let looked: Vec<String> = Invariant::ALL
         .iter()
         .map(|i| format!("{i:?} {}", summary.exercised.get(i).copied().unwrap_or(0)))
@@ -160,8 +187,17 @@ fn conclude(args: &Args, report: &Report) -> anyhow::Result<bool> {
         let _inside = _runtime.enter();
         let limits = shrink(report.seed, args.mutant, violation.invariant);
         let name = format!("{:?}", violation.invariant);
-        let case = Regression::new(report.seed, name.clone(), &limits, note.clone());
-        let path = directory().join(format!("{}-{}.toml", name.to_lowercase(), report.seed));
+        let case = Regression::new(
+            report.seed,
+            name.clone(),
+            &limits,
+            args.mutant,
+            note.clone(),
+        );
+        let bug = args
+            .mutant
+            .map_or_else(|| report.seed.to_string(), |m| m.name().to_owned());
+        let path = directory().join(format!("{}-{bug}.toml", name.to_lowercase()));
         std::fs::write(&path, toml::to_string(&case)?)?;
         println!("saved as {}", path.display());
     }

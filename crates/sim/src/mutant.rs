@@ -53,12 +53,18 @@ mutants! {
     StopWithoutTombstone = "stop-without-tombstone";
     /// Reports are acknowledged before they are committed.
     ReportAckedEarly = "report-acked-early";
+    /// What could not be taken over, since a record is damaged, is acknowledged and forgotten.
+    UnreadAcknowledged = "unread-acknowledged";
     /// The newest report wins, whatever status it carries.
     ReportOrderIgnored = "report-order-ignored";
     /// What an earlier life of an agent said is applied after a later one registered.
     OldIncarnationApplied = "old-incarnation-applied";
     /// A task is reported RUNNING when its first container exists.
     RunningTooEarly = "running-too-early";
+    /// The agent goes by the node's clock, whatever that is set to.
+    ClockFollowed = "clock-followed";
+    /// A later life of an agent begins earlier where the node's clock was set back.
+    LifeByClock = "life-by-clock";
     /// The agent never removes containers that nobody knows.
     OrphansKept = "orphans-kept";
     /// A start whose outcome is unknown is made again.
@@ -83,6 +89,16 @@ mutants! {
     StopNotAccounted = "stop-not-accounted";
     /// A decision that met a conflict is dropped, and nothing looks at its key again.
     ConflictDropped = "conflict-dropped";
+    /// A plan that is refused for what it is holds up everything else for half a minute.
+    PoisonBlocks = "poison-blocks";
+    /// Such a plan is made again at once, and again.
+    PoisonRetried = "poison-retried";
+    /// A session that is over is kept.
+    SessionKept = "session-kept";
+    /// The agent's journal forgets nothing.
+    JournalKept = "journal-kept";
+    /// Who looks twice sees the second time what it saw the first time.
+    ReadFromCache = "read-from-cache";
     /// A call is answered before its commit.
     CallAnsweredEarly = "call-answered-early";
     /// A client token is not looked at.

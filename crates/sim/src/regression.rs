@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
+use crate::mutant::Mutant;
 use crate::scenario::Limits;
 
 /// A saved case.
@@ -16,6 +17,8 @@ pub struct Regression {
     pub seed: u64,
     /// The invariant it broke.
     pub invariant: String,
+    /// One of our own faults that puts the bug back: with it the case must fail.
+    pub mutant: Option<String>,
     /// Classes of faults that it does not need.
     #[serde(default)]
     pub without: Vec<String>,
@@ -27,11 +30,18 @@ pub struct Regression {
 
 impl Regression {
     /// A case of this seed within these limits.
-    pub fn new(seed: u64, invariant: String, limits: &Limits, note: String) -> Self {
+    pub fn new(
+        seed: u64,
+        invariant: String,
+        limits: &Limits,
+        mutant: Option<Mutant>,
+        note: String,
+    ) -> Self {
         Self {
             note,
             seed,
             invariant,
+            mutant: mutant.map(|mutant| mutant.name().to_owned()),
             without: limits
                 .without
                 .iter()

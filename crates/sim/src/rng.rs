@@ -13,6 +13,12 @@ impl Rng {
         Self(rng.next() ^ seed.rotate_left(17))
     }
 
+    /// The stream of this name under this seed.
+    pub(crate) fn named(seed: u64, name: &str) -> Self {
+        let add = |purpose: u64, byte: u8| purpose.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte);
+        Self::new(seed, name.bytes().fold(0xcbf2_9ce4_8422_2325, add))
+    }
+
     /// The next number.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -23,6 +23,11 @@ pub struct Summary {
     pub fired: Fired,
     /// How often each invariant was looked at.
     pub exercised: BTreeMap<Invariant, u64>,
+    /// The share of what L7 allows that the busiest process needed, in per mille: decisions and
+    /// commits.
+    pub busiest: [u64; 2],
+    /// The number of the trace of each seed, where they are asked for.
+    pub hashes: BTreeMap<u64, u64>,
     /// Virtual time, in ms.
     pub virtual_ms: i64,
     /// Events.
@@ -40,6 +45,10 @@ pub struct Batch {
     pub first: u64,
     /// How many.
     pub seeds: u64,
+    /// What does not occur.
+    pub limits: Limits,
+    /// Whether to keep the numbers of the traces.
+    pub hashes: bool,
     /// With one of our own faults.
     pub mutant: Option<Mutant>,
     /// Stops after this many violations; 0 means 1.
@@ -100,8 +109,11 @@ pub fn run_many(batch: &Batch, tell: impl Fn(u64, usize) + Sync) -> std::io::Res
                 if seed >= end {
                     break;
                 }
-                let report = run(seed, &Limits::default(), batch.mutant, false);
+                let report = run(seed, &batch.limits, batch.mutant, false);
                 let mut summary = lock();
+                if batch.hashes {
+                    summary.hashes.insert(seed, report.hash);
+                }
                 summary.take(report);
                 let failed = summary.failed.len();
                 if failed >= batch.stop_after.max(1) {
@@ -131,6 +143,9 @@ impl Summary {
         self.fired.add(&report.fired);
         for (invariant, times) in &report.exercised {
             *self.exercised.entry(*invariant).or_default() += times;
+        }
+        for (most, share) in self.busiest.iter_mut().zip(report.busiest) {
+            *most = (*most).max(share);
         }
         self.virtual_ms += report.virtual_ms;
         self.events += report.events;

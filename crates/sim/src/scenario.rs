@@ -50,7 +50,9 @@ impl Scenario {
         let density = rng.pick(&[60, 150, 300]);
         let mut faults = BTreeSet::new();
         for fault in Fault::ALL {
-            if rng.chance(density) && !limits.without.contains(fault) {
+            // A stream for each, so that a new class does not change what a seed means to others.
+            let mut own = Rng::named(seed, fault.name());
+            if own.chance(density) && !limits.without.contains(fault) {
                 faults.insert(*fault);
             }
         }

@@ -16,19 +16,29 @@ impl Trace {
         }
     }
 
-    /// Adds bytes to the number (FNV-1a).
+    /// Adds bytes to the number.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.hash ^= u64::from(*byte);
-            self.hash = self.hash.wrapping_mul(0x0000_0100_0000_01b3);
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.mix(u64::from_le_bytes(*word));
         }
+        let last = rest
+            .iter()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte));
+        self.mix(last ^ (bytes.len() as u64) << 56);
     }
 
     /// Adds numbers to the number.
     pub(crate) fn add_numbers(&mut self, numbers: &[i64]) {
         for number in numbers {
-            self.add(&number.to_le_bytes());
+            self.mix(number.cast_unsigned());
         }
+    }
+
+    /// Adds a word. Two words in another order, or another word, give another number.
+    fn mix(&mut self, word: u64) {
+        let mixed = (self.hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.hash = mixed ^ (mixed >> 32);
     }
 
     /// Adds a line to the story, where there is one.

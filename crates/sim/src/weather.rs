@@ -1,12 +1,12 @@
 //! Faults that begin and end at a time, what they hold up meanwhile, and the end of all of them.
 
 use longshore_agent::runtime::Change;
-use longshore_store::{Commit, Key, Write};
+use longshore_control_plane::controller::Key;
+use longshore_store::{Commit, Key as StoreKey, Write};
 use longshore_supervisor::Sighting;
 
 use crate::cluster::{Cluster, Event};
 use crate::fault::Fault;
-use crate::host::MISSING;
 
 /// The end of a fault.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(crate) enum Mend {
 
 /// Classes that strike at times drawn at the start; the others strike where something is done.
 const TIMED: &[Fault] = &[
+    Fault::StoreDown,
+    Fault::PlanRefused,
     Fault::WatchDelay,
     Fault::RecordDamaged,
     Fault::ControlCrash,
@@ -45,6 +47,7 @@ const TIMED: &[Fault] = &[
     Fault::HostReboot,
     Fault::HostLost,
     Fault::HostJoins,
+    Fault::HostClockJumps,
     Fault::DaemonDown,
     Fault::ContainerVanishes,
     Fault::ContainerRevived,
@@ -142,7 +145,8 @@ impl Cluster {
         }
     }
 
-    fn release(&mut self, events: Vec<Event>) {
+    /// What was held goes on.
+    pub(crate) fn release(&mut self, events: Vec<Event>) {
         for event in events {
             self.after(0, event);
         }
@@ -170,6 +174,17 @@ impl Cluster {
                 self.active.insert(fault);
                 self.after(long, Event::Mend(Mend::Class(fault)));
                 true
+            }
+            Fault::StoreDown => {
+                self.active.insert(fault);
+                self.after(short * 2, Event::Mend(Mend::Class(fault)));
+                // It counts where it hurts.
+                return;
+            }
+            Fault::PlanRefused => {
+                self.poison = self.some_key();
+                self.after(long, Event::Mend(Mend::Class(fault)));
+                return;
             }
             Fault::ControlCrash => match self.serving() {
                 Some(id) => {
@@ -217,6 +232,20 @@ impl Cluster {
         }
     }
 
+    /// A service or a task, by chance.
+    fn some_key(&mut self) -> Option<Key> {
+        let services = self.oracle.services.keys();
+        let services = services.map(|name| Key::Service(self.name.clone(), name.clone()));
+        let tasks = self.oracle.tasks.values().filter(|task| task.is_live());
+        let tasks = tasks.map(|task| Key::Task(self.name.clone(), task.id));
+        let mut keys: Vec<Key> = services.collect();
+        // As often one as the other.
+        if self.weather.chance(500) || keys.is_empty() {
+            keys = tasks.collect();
+        }
+        (!keys.is_empty()).then(|| keys[self.weather.index(keys.len())].clone())
+    }
+
     fn strike_host(&mut self, fault: Fault, index: usize, short: i64, long: i64) -> bool {
         match fault {
             Fault::CutBoth | Fault::CutToAgent | Fault::CutToControl => {
@@ -254,6 +283,14 @@ impl Cluster {
                 }
                 host.paused = true;
                 self.after(long, Event::Mend(Mend::ResumeAgent(index)));
+                true
+            }
+            Fault::HostClockJumps => {
+                let most = self
+                    .weather
+                    .pick(&[2000, 60_000, 3_600_000, 31_536_000_000]);
+                let by = self.weather.between(-most, most);
+                self.hosts[index].set_clock(by);
                 true
             }
             Fault::HostReboot => {
@@ -371,7 +408,7 @@ impl Cluster {
     }
 
     /// Writes past every guard, as a disk may.
-    fn put(&mut self, key: &Key, value: bytes::Bytes) {
+    pub(crate) fn put(&mut self, key: &StoreKey, value: bytes::Bytes) {
         let write = Write::Put {
             key: key.clone(),
             value,
@@ -385,95 +422,5 @@ impl Cluster {
             self.oracle.written(&batch);
             self.show_all();
         }
-    }
-
-    /// A fault ends.
-    pub(crate) fn mend(&mut self, mend: Mend) {
-        let now = self.now;
-        self.trace.say(now, || format!("mended: {mend:?}"));
-        match mend {
-            Mend::Class(fault) => {
-                self.active.remove(&fault);
-            }
-            Mend::ResumeControl(id) => {
-                if let Some(control) = &mut self.controls[id] {
-                    control.paused = false;
-                    let held = std::mem::take(&mut control.held);
-                    self.release(held);
-                }
-                for host in 0..self.hosts.len() {
-                    let held = std::mem::take(&mut self.hosts[host].held_to_control);
-                    self.release(held);
-                }
-            }
-            Mend::EndZombie(id) if self.healed => self.trace.say(now, || {
-                format!("control plane {id} was ended with all other faults")
-            }),
-            Mend::EndZombie(id) => {
-                self.kill_control(id);
-                if self.controls.iter().all(Option::is_none) {
-                    self.after(500, Event::StartControl);
-                }
-            }
-            Mend::ResumeAgent(host) => {
-                self.hosts[host].paused = false;
-                let mut held = std::mem::take(&mut self.hosts[host].held);
-                held.append(&mut self.hosts[host].held_to_agent);
-                self.release(held);
-            }
-            Mend::Connect(host) => {
-                let host = &mut self.hosts[host];
-                host.cut_to_agent = false;
-                host.cut_to_control = false;
-                let mut held = std::mem::take(&mut host.held_to_agent);
-                held.append(&mut host.held_to_control);
-                self.release(held);
-            }
-            Mend::DaemonUp(index) => {
-                let host = &mut self.hosts[index];
-                if std::mem::take(&mut host.engine.is_down) {
-                    let life = host.life;
-                    self.after(100, Event::List { host: index, life });
-                }
-            }
-            Mend::Record(name) => {
-                if let (Some(value), Ok(key)) = (self.damaged.remove(&name), Key::new(&name)) {
-                    self.oracle.damaged(&name, false);
-                    self.put(&key, value);
-                }
-            }
-        }
-    }
-
-    /// All faults end; what is to be true after a while is true from then on.
-    pub(crate) fn heal(&mut self) {
-        let now = self.now;
-        self.trace.say(now, || "all faults end".to_owned());
-        self.healed = true;
-        self.healed_at = now;
-        self.active.clear();
-        for record in self.damaged.keys().cloned().collect::<Vec<_>>() {
-            self.mend(Mend::Record(record));
-        }
-        for id in 0..self.controls.len() {
-            self.mend(Mend::ResumeControl(id));
-            if let Some(control) = &mut self.controls[id] {
-                control.skew = 0;
-            }
-        }
-        let newest = self.controls.iter().rposition(Option::is_some);
-        for id in 0..newest.unwrap_or(0) {
-            self.kill_control(id);
-        }
-        for index in 0..self.hosts.len() {
-            self.hosts[index].engine.images.insert(MISSING.to_owned());
-            self.mend(Mend::ResumeAgent(index));
-            self.mend(Mend::Connect(index));
-            self.mend(Mend::DaemonUp(index));
-            if !self.hosts[index].exists {
-                self.deregister_lost(index);
-            }
-        }
-        self.after(5000, Event::Judge);
     }
 }

@@ -1,33 +1,19 @@
-//! What users do: the real handlers of the API, called as the doors would call them. Each call is
-//! made again, as an SDK would, until it gets a definite answer; calls on one service or instance
-//! follow each other, so that it is known what is wanted in the end.
+//! What users do. Each call is made again, as an SDK would, until it gets a definite answer; calls
+//! on one service or instance follow each other, so that it is known what is wanted in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, UNIX_EPOCH};
 
-use longshore_api::auth::{AccessKeys, Caller, bearer};
-use longshore_api::context::Ecs;
-use longshore_api::ecs::cluster::CreateCluster;
-use longshore_api::ecs::instance::{DeregisterContainerInstance, UpdateContainerInstancesState};
-use longshore_api::ecs::service::{CreateService, DeleteService, UpdateService};
-use longshore_api::ecs::task::{RunTask, StopTask};
-use longshore_api::ecs::task_definition::RegisterTaskDefinition;
 use longshore_api::error::ApiError;
-use longshore_api::operation::Operation;
-use longshore_model::instance::InstanceStatus;
-use longshore_model::service::ServiceStatus;
-use longshore_model::task::DesiredStatus;
-use longshore_model::{InstanceId, ServiceName, TaskId};
-use serde_json::{Value, json};
-use zeroize::Zeroizing;
+use longshore_model::{InstanceId, TaskId};
+use longshore_store::Revision;
 
+use crate::call::{Kind, definition};
 use crate::cluster::{Cluster, Event};
-use crate::control::{Answer, Doing};
+use crate::control::Answer;
 use crate::fault::Fault;
-use crate::host::{BATCH, BETTER, CRASHING, GOOD, MISSING};
-use crate::invariant::{Invariant, Oracle};
+use crate::invariant::Invariant;
 use crate::mutant::Mutant;
+use crate::oracle::history::Resource;
 use crate::rng::Rng;
 
 /// Families that services use.
@@ -35,55 +21,18 @@ const FAMILIES: &[&str] = &["good", "better", "pair", "port", "crashing", "missi
 const SERVICES: &[&str] = &["web", "api", "queue"];
 /// Percentages that leave room for a deployment of any size.
 const PERCENTS: &[(u32, u32)] = &[(0, 100), (0, 200), (50, 200), (100, 200)];
-
-/// What is called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Cluster,
-    Define(Value),
-    Create {
-        service: &'static str,
-        family: &'static str,
-        desired: u32,
-        percents: (u32, u32),
-    },
-    Update {
-        service: &'static str,
-        family: &'static str,
-        desired: u32,
-    },
-    Delete {
-        service: &'static str,
-    },
-    Run {
-        family: &'static str,
-        count: u32,
-        /// The call whose client token this is.
-        token: usize,
-    },
-    Stop {
-        task: TaskId,
-    },
-    SetState {
-        host: usize,
-        draining: bool,
-    },
-    Deregister {
-        host: usize,
-        force: bool,
-    },
-}
-
 /// A call and what came of it.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) kind: Kind,
     pub(crate) answered: bool,
     /// Whether what it asks for was committed at some time since it was made.
-    seen: bool,
+    pub(crate) seen: bool,
     /// Task ids it was answered with.
-    tasks: Vec<TaskId>,
-    acknowledged: bool,
+    pub(crate) tasks: Vec<TaskId>,
+    pub(crate) acknowledged: bool,
+    /// The revision of its newest commit.
+    pub(crate) committed_at: Revision,
 }
 
 /// What a service is to be.
@@ -96,19 +45,22 @@ pub(crate) struct Wanted {
 /// The calls of one run.
 #[derive(Debug)]
 pub(crate) struct Workload {
-    rng: Rng,
+    pub(crate) rng: Rng,
+    /// For what is looked at.
+    pub(crate) reads: Rng,
     pub(crate) calls: Vec<Call>,
     /// By service; none once deleted.
     pub(crate) wanted: BTreeMap<&'static str, Option<Wanted>>,
-    busy: BTreeSet<&'static str>,
-    busy_hosts: BTreeSet<usize>,
-    left: u32,
+    pub(crate) busy: BTreeSet<&'static str>,
+    pub(crate) busy_hosts: BTreeSet<usize>,
+    pub(crate) left: u32,
 }
 
 impl Workload {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             rng: Rng::new(seed, 4),
+            reads: Rng::new(seed, 5),
             calls: Vec::new(),
             wanted: BTreeMap::new(),
             busy: BTreeSet::new(),
@@ -133,178 +85,6 @@ impl Workload {
     }
 }
 
-/// Someone who passed the gate, with a token that was minted for it.
-fn caller() -> Option<Caller> {
-    static CALLER: OnceLock<Option<Caller>> = OnceLock::new();
-    let made = CALLER.get_or_init(|| {
-        let (id, secret) = (
-            "AKIASIMULATION00",
-            "0123456789012345678901234567890123456789",
-        );
-        let mut keys = AccessKeys::new();
-        let arn = "arn:aws:iam::000000000000:user/simulation";
-        keys.insert(id, Zeroizing::new(secret.to_owned()), arn)
-            .ok()?;
-        let token = bearer::mint(id, secret, 1_700_000_060, [7; 16]);
-        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        Some(bearer::verify(&token, &keys, now).ok()?.caller().clone())
-    });
-    made.clone()
-}
-
-/// A call of this operation.
-fn call<T: Operation>(ecs: Arc<Ecs>, input: Value) -> Doing<Answer> {
-    Box::pin(async move {
-        let caller = caller().ok_or_else(|| ApiError::client("nobody may call"))?;
-        let read = serde_json::from_value(input);
-        let input: T::Input = read.map_err(|error| ApiError::client(error.to_string()))?;
-        let output = T::run(&ecs, &caller, input).await?;
-        serde_json::to_value(&output).map_err(|error| ApiError::client(error.to_string()))
-    })
-}
-
-fn definition(family: &str) -> Value {
-    let container = |name: &str, image: &str| json!({"name": name, "image": image, "cpu": 256, "memory": 256, "essential": true});
-    let containers = match family {
-        "better" => json!([container("app", BETTER)]),
-        "crashing" => json!([container("app", CRASHING)]),
-        "missing" => json!([container("app", MISSING)]),
-        "batch" => json!([container("app", BATCH)]),
-        "port" => json!([{"name": "app", "image": GOOD, "cpu": 128, "memory": 128,
-            "portMappings": [{"containerPort": 80, "hostPort": 8080}]}]),
-        "pair" => json!([
-            {"name": "app", "image": GOOD, "cpu": 128, "memory": 128, "essential": true},
-            {"name": "side", "image": BETTER, "cpu": 128, "memory": 128, "essential": false},
-        ]),
-        _ => json!([container("app", GOOD)]),
-    };
-    json!({"family": family, "containerDefinitions": containers})
-}
-
-impl Kind {
-    fn service(&self) -> Option<&'static str> {
-        match self {
-            Self::Create { service, .. }
-            | Self::Update { service, .. }
-            | Self::Delete { service } => Some(service),
-            _ => None,
-        }
-    }
-
-    fn host(&self) -> Option<usize> {
-        match self {
-            Self::SetState { host, .. } | Self::Deregister { host, .. } => Some(*host),
-            _ => None,
-        }
-    }
-
-    /// Whether what is asked for is so. `None` where that cannot be told without the answer.
-    fn is_so(&self, oracle: &Oracle) -> Option<bool> {
-        let service = |name: &str| {
-            let name: ServiceName = name.parse().ok()?;
-            oracle.services.get(&name)
-        };
-        let runs = |name: &str, family: &str, desired: u32| {
-            service(name).is_some_and(|s| {
-                s.status == ServiceStatus::Active
-                    && s.desired_count == desired
-                    && s.primary().is_some_and(|p| p.family.as_str() == family)
-            })
-        };
-        let instance = |host: usize| oracle.instances.get(&InstanceId::new(host as u128 + 1));
-        Some(match self {
-            Self::Cluster => !oracle.clusters.is_empty(),
-            Self::Define(input) => oracle
-                .definitions
-                .keys()
-                .any(|(family, _)| input["family"] == family.as_str()),
-            Self::Create {
-                service,
-                family,
-                desired,
-                ..
-            }
-            | Self::Update {
-                service,
-                family,
-                desired,
-            } => runs(service, family, *desired),
-            Self::Delete { service: name } => {
-                service(name).is_none_or(|s| s.status != ServiceStatus::Active)
-            }
-            Self::Run { .. } => return None,
-            Self::Stop { task } => oracle
-                .tasks
-                .get(task)
-                .is_none_or(|t| t.desired_status == DesiredStatus::Stopped),
-            Self::SetState { host, draining } => instance(*host).is_none_or(|i| {
-                let wanted = if *draining {
-                    InstanceStatus::Draining
-                } else {
-                    InstanceStatus::Active
-                };
-                i.status == wanted || i.status == InstanceStatus::Inactive
-            }),
-            Self::Deregister { host, .. } => {
-                instance(*host).is_none_or(|i| i.status == InstanceStatus::Inactive)
-            }
-        })
-    }
-
-    fn make(&self, ecs: Arc<Ecs>, has_token: bool) -> Doing<Answer> {
-        match self.clone() {
-            Self::Cluster => call::<CreateCluster>(ecs, json!({})),
-            Self::Define(input) => call::<RegisterTaskDefinition>(ecs, input),
-            Self::Create {
-                service,
-                family,
-                desired,
-                percents: (lower, upper),
-            } => call::<CreateService>(
-                ecs,
-                json!({"serviceName": service, "taskDefinition": family, "desiredCount": desired,
-                    "clientToken": format!("create-{service}-{family}-{desired}"),
-                    "deploymentConfiguration":
-                        {"minimumHealthyPercent": lower, "maximumPercent": upper}}),
-            ),
-            Self::Update {
-                service,
-                family,
-                desired,
-            } => call::<UpdateService>(
-                ecs,
-                json!({"service": service, "taskDefinition": family, "desiredCount": desired}),
-            ),
-            Self::Delete { service } => {
-                call::<DeleteService>(ecs, json!({"service": service, "force": true}))
-            }
-            Self::Run {
-                family,
-                count,
-                token,
-            } => {
-                let by = format!("w{token}");
-                let mut input = json!({"taskDefinition": family, "count": count, "startedBy": by});
-                if has_token {
-                    input["clientToken"] = json!(by);
-                }
-                call::<RunTask>(ecs, input)
-            }
-            Self::Stop { task } => call::<StopTask>(ecs, json!({"task": task.to_string()})),
-            Self::SetState { host, draining } => call::<UpdateContainerInstancesState>(
-                ecs,
-                json!({"containerInstances": [InstanceId::new(host as u128 + 1).to_string()],
-                    "status": if draining { "DRAINING" } else { "ACTIVE" }}),
-            ),
-            Self::Deregister { host, force } => call::<DeregisterContainerInstance>(
-                ecs,
-                json!({"containerInstance": InstanceId::new(host as u128 + 1).to_string(),
-                    "force": force}),
-            ),
-        }
-    }
-}
-
 impl Cluster {
     /// Makes the cluster and the definitions, then lets the calls come over the time of the run.
     pub(crate) fn plan_workload(&mut self) {
@@ -318,6 +98,7 @@ impl Cluster {
             let at = self.workload.rng.between(1500, span);
             self.after(at, Event::Call);
         }
+        self.after(2000, Event::Read(None));
     }
 
     fn call(&mut self, kind: Kind) {
@@ -334,6 +115,7 @@ impl Cluster {
             seen: false,
             tasks: Vec::new(),
             acknowledged: false,
+            committed_at: 0,
         });
         self.make_call(number);
     }
@@ -361,8 +143,8 @@ impl Cluster {
         }
     }
 
-    /// A call has an answer.
-    pub(crate) fn call_answered(&mut self, number: usize, answer: Answer) {
+    /// A call has an answer, of this process where one stands behind it.
+    pub(crate) fn call_answered(&mut self, number: usize, answer: Answer, by: Option<usize>) {
         let now = self.now;
         self.trace.say(now, || match &answer {
             Ok(_) => format!("call {number} is answered"),
@@ -446,6 +228,11 @@ impl Cluster {
         if let Some(host) = kind.host() {
             self.workload.busy_hosts.remove(&host);
         }
+        if answer.is_ok() {
+            // What one that was replaced is told, its successor need not have seen yet.
+            let newest = self.controls.iter().rposition(Option::is_some);
+            self.look_again(number, by.is_some() && by >= newest);
+        }
         match (kind, answer.is_ok()) {
             (
                 Kind::Create {
@@ -470,6 +257,29 @@ impl Cluster {
             }
             (Kind::Deregister { host, .. }, true) => self.hosts[host].deregistered = true,
             _ => {}
+        }
+    }
+
+    /// Whoever made a call looks at what it was about.
+    fn look_again(&mut self, number: usize, counts: bool) {
+        let call = &self.workload.calls[number];
+        let revision = call.committed_at;
+        let mut about: Vec<Resource> = call.tasks.iter().copied().map(Resource::Task).collect();
+        let service = call.kind.service().and_then(|name| name.parse().ok());
+        about.extend(service.map(Resource::Service));
+        let host = call
+            .kind
+            .host()
+            .map(|host| InstanceId::new(host as u128 + 1));
+        about.extend(host.map(Resource::Instance));
+        if let Kind::Stop { task } = &call.kind {
+            about.push(Resource::Task(*task));
+        }
+        for resource in about {
+            if counts && revision > 0 {
+                self.oracle.told(resource.clone(), revision);
+            }
+            self.after(0, Event::Read(Some(resource)));
         }
     }
 

@@ -25,6 +25,9 @@ pub(super) struct Held {
     pub(super) release: Release,
     /// Containers to be looked at once their operation ends.
     recheck: Vec<bool>,
+    /// Since when its containers are kept for their logs, by the clock of this life. The journal may
+    /// name a later time, if the node's clock was set back since.
+    kept_since: Option<Timestamp>,
     /// As it was last written.
     saved: Option<Observed>,
     /// As it was last sent, and in which message.
@@ -78,6 +81,7 @@ impl Held {
             gate: None,
             wake: None,
             release: Release::NotYet,
+            kept_since: None,
             saved,
             sent: None,
             acknowledged: false,
@@ -288,7 +292,8 @@ impl Held {
     /// knows that it stopped they stay: should the journal be lost, they are all that says that
     /// the task has run.
     pub(super) fn keep_or_discard(&mut self, keep: Duration, now: Timestamp) {
-        let until = self.observed.stopped_at.unwrap_or(now).after(keep);
+        let stopped = self.observed.stopped_at.map_or(now, |at| at.min(now));
+        let until = self.kept_since.get_or_insert(stopped).after(keep);
         let exists = self
             .observed
             .containers

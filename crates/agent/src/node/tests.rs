@@ -156,8 +156,10 @@ impl World {
             }
             Effect::Report { sequence, tasks } => {
                 self.reports.extend(tasks);
-                (self.connected && self.acknowledges)
-                    .then_some(Input::ReportsAcknowledged { sequence })
+                (self.connected && self.acknowledges).then_some(Input::ReportsAcknowledged {
+                    sequence,
+                    unread: BTreeSet::new(),
+                })
             }
             Effect::AcknowledgeAssignments { generation } => {
                 self.acknowledged.push(generation);
@@ -566,6 +568,65 @@ fn containers_stay_until_the_stop_is_acknowledged() {
     world.acknowledges = true;
     world.connect();
     world.tell(true, std::slice::from_ref(&task), &[]);
+    assert!(world.engine.containers.is_empty());
+}
+
+#[test]
+fn a_clock_that_was_set_back_keeps_nothing_for_longer() {
+    let mut world = World::new();
+    let task = task(1);
+    world.tell(true, std::slice::from_ref(&task), &[]);
+    world.exit(&task, 1);
+    world.pass_time(Duration::from_secs(1));
+    // The journal says that it stopped a day later than it is now.
+    let record = world.journal.get_mut(&task.task).unwrap();
+    let stopped_at = &mut record.observed.stopped_at;
+    *stopped_at = stopped_at.map(|at| at.after(Duration::from_secs(86_400)));
+    world.restart();
+    world.list();
+    world.connect();
+    world.tell(true, &[], &[]);
+    let keep = Settings::default().keep_stopped;
+    world.pass_time(keep - Duration::from_secs(1));
+    assert_eq!(world.engine.containers.len(), 1);
+    world.pass_time(Duration::from_secs(2));
+    assert!(world.engine.containers.is_empty());
+}
+
+#[test]
+fn what_could_not_be_read_is_kept_until_it_could() {
+    let settings = Settings {
+        keep_stopped: Duration::ZERO,
+        ..Settings::default()
+    };
+    let mut world = World::new();
+    world.node = Node::new(settings, Vec::new());
+    world.list();
+    world.connect();
+    let (damaged, other) = (task(1), task(2));
+    let both = [damaged.clone(), other.clone()];
+    world.tell(true, &both, &[]);
+    world.acknowledges = false;
+    for task in &both {
+        let notice = world.engine.exit(&container_name(task, 0), 1).unwrap();
+        world.input(Input::Noticed(notice));
+    }
+    let sequence = 1000;
+    for unread in [
+        BTreeSet::from([damaged.task]),
+        BTreeSet::from([damaged.task]),
+    ] {
+        world.input(Input::ReportsAcknowledged { sequence, unread });
+        assert!(
+            world
+                .engine
+                .containers
+                .contains_key(&container_name(&damaged, 0))
+        );
+        assert_eq!(world.engine.containers.len(), 1);
+    }
+    let unread = BTreeSet::new();
+    world.input(Input::ReportsAcknowledged { sequence, unread });
     assert!(world.engine.containers.is_empty());
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, unreachable_pub)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
@@ -225,7 +225,9 @@ impl Rig {
                 }
                 if self.acknowledge {
                     let sequence = reports.sequence;
-                    self.input(Input::ReportsAcknowledged { sequence }).await;
+                    let unread = BTreeSet::new();
+                    self.input(Input::ReportsAcknowledged { sequence, unread })
+                        .await;
                 }
             }
         }

@@ -37,6 +37,16 @@ impl Assignments {
         }
     }
 
+    /// How many tasks it holds, told or to be told.
+    pub fn len(&self) -> usize {
+        self.sent.len() + self.untold.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether every task of the cluster can be read.
     fn is_readable(&self, view: &View) -> bool {
         let own_tasks = format!("task/{}/", self.cluster);

@@ -48,7 +48,7 @@ pub fn apply(
 }
 
 /// Of these reports, the newest on each task whose record is damaged. They are to be taken over
-/// once it is mended: what is acknowledged is not said again in a session.
+/// once it is mended, and must not be acknowledged before: an agent forgets what was.
 pub fn unreadable(view: &View, cluster: &ClusterName, reports: &[TaskReport]) -> Vec<TaskReport> {
     if view.quarantined.is_empty() {
         return Vec::new();

@@ -171,7 +171,7 @@ async fn send(outbound: &Outbound, body: ToAgent) -> Result<(), Status> {
 }
 
 /// Commits reports in order, as many at once as have come in, and acknowledges them. What cannot
-/// be taken over since a record is damaged is tried again.
+/// be taken over since a record is damaged is tried again, and acknowledged only then.
 async fn commit_reports(
     gateway: Gateway,
     (cluster, instance): (ClusterName, InstanceId),
@@ -180,6 +180,7 @@ async fn commit_reports(
     outbound: Outbound,
 ) {
     let mut kept: Vec<TaskReport> = Vec::new();
+    let mut newest = 0;
     let mut again = tokio::time::interval(HEARTBEAT_INTERVAL);
     loop {
         let received = tokio::select! {
@@ -189,13 +190,16 @@ async fn commit_reports(
             },
             _ = again.tick(), if !kept.is_empty() => None,
         };
-        let mut sequence = received.as_ref().map(|(sequence, _)| *sequence);
+        let (before, is_new) = (kept.len(), received.is_some());
         let mut reports = std::mem::take(&mut kept);
-        reports.extend(received.into_iter().flat_map(|(_, reports)| reports));
+        if let Some((sequence, more)) = received {
+            newest = sequence;
+            reports.extend(more);
+        }
         while reports.len() < REPORT_BATCH
             && let Ok((next, more)) = pending.try_recv()
         {
-            sequence = Some(next);
+            newest = next;
             reports.extend(more);
         }
         for chunk in reports.chunks(REPORT_BATCH) {
@@ -213,8 +217,11 @@ async fn commit_reports(
                 }
             }
         }
-        if let Some(sequence) = sequence {
-            let ack = ToAgent::ReportsAck(ReportsAck { sequence });
+        if is_new || kept.len() < before {
+            let ack = ToAgent::ReportsAck(ReportsAck {
+                sequence: newest,
+                unread_task_ids: kept.iter().map(|report| report.task.to_string()).collect(),
+            });
             if send(&outbound, ack).await.is_err() {
                 return;
             }

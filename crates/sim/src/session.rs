@@ -1,14 +1,9 @@
-//! Connections between agents and control planes, and the gateway's end of a session.
-//!
-//! A connection is a stream: within one direction nothing is lost, doubled or reordered while both
-//! ends hold it. What is cut waits; an end that hears nothing for long enough gives up, and the
-//! agent dials again. What was on its way then arrives at a session that is over.
+//! The gateway's end of a session. The order of its steps is that of the real one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use longshore_agent::node::Input;
 use longshore_control_plane::gateway::assignment::{Assignments, own_tasks};
 use longshore_control_plane::gateway::registration::{self, Registration, is_deregistered};
 use longshore_control_plane::gateway::{report, wire};
@@ -16,292 +11,47 @@ use longshore_model::instance::{Connection, Incarnation};
 use longshore_model::report::TaskReport;
 use longshore_model::task::TaskStatus;
 use longshore_model::{InstanceId, Timestamp};
-use longshore_proto::agent as proto;
 use longshore_store::{TransactError, Txn, View};
 use tokio::sync::broadcast::error::TryRecvError;
 
-use crate::cluster::{Cluster, Event, ToAgent, ToControl};
-use crate::control::{Changes, Control, Doing, poll};
-use crate::fault::Fault;
-use crate::invariant::{Invariant, Reporting};
+use crate::cluster::{Cluster, ToAgent, ToControl};
+use crate::control::{By, Changes, Control, Doing, poll};
+use crate::invariant::Invariant;
 use crate::mutant::Mutant;
+use crate::oracle::Reporting;
 
-/// Both sides send a heartbeat this often, in ms.
-const HEARTBEAT: i64 = 5000;
-/// Silence that ends a session.
-const SILENCE: i64 = 15_000;
 /// Task reports that go into one commit.
 const REPORT_BATCH: usize = 500;
-
-/// A connection.
-#[derive(Debug)]
-pub(crate) struct Conn {
-    pub(crate) host: usize,
-    life: u64,
-    pub(crate) control: usize,
-    agent_open: bool,
-    control_open: bool,
-    agent_heard: i64,
-    welcomed: bool,
-    /// When the newest message on its way arrives.
-    to_agent_at: i64,
-    to_control_at: i64,
-    /// Sets that were sent, for the network to repeat.
-    sent: Vec<proto::Assignments>,
-    /// The generation an agent that does not look at it believes in.
-    believed: u64,
-    /// The newest generation that arrived.
-    told: u64,
-}
 
 /// Reports under way to the store: the sequence to acknowledge once they are there, and the commit.
 type Committing = (Option<u64>, Doing<Option<Vec<TaskReport>>>);
 
 /// The gateway's end of a session.
 pub(crate) struct GateSession {
-    host: usize,
-    instance: InstanceId,
-    incarnation: Incarnation,
+    pub(crate) host: usize,
+    pub(crate) instance: InstanceId,
+    pub(crate) incarnation: Incarnation,
     /// Since when the instance counts as connected through this session.
-    since: Timestamp,
-    registering: Option<Doing<Result<Timestamp, tonic::Status>>>,
-    assignments: Assignments,
-    changes: Option<Changes>,
-    reports: VecDeque<(u64, Vec<TaskReport>)>,
-    committing: Option<Committing>,
+    pub(crate) since: Timestamp,
+    pub(crate) registering: Option<Doing<Result<Timestamp, tonic::Status>>>,
+    pub(crate) assignments: Assignments,
+    pub(crate) changes: Option<Changes>,
+    pub(crate) reports: VecDeque<(u64, Vec<TaskReport>)>,
+    pub(crate) committing: Option<Committing>,
     /// On tasks whose records are damaged.
-    kept: Vec<TaskReport>,
-    heard: i64,
+    pub(crate) kept: Vec<TaskReport>,
+    /// How many these were when they were last acknowledged.
+    pub(crate) kept_before: usize,
+    /// The newest report that was acknowledged.
+    pub(crate) newest: u64,
+    pub(crate) heard: i64,
     /// With every heartbeat, what could not be told before is looked at again.
-    looks_again: bool,
-    ended: bool,
+    pub(crate) looks_again: bool,
+    pub(crate) ended: bool,
+    pub(crate) is_closed: bool,
 }
 
 impl Cluster {
-    // --- the agent's end
-
-    /// The agent dials.
-    pub(crate) fn dial(&mut self, host: usize, life: u64) {
-        if !self.agent_lives(host, life) || self.hosts[host].conn.is_some() {
-            return;
-        }
-        let Some(control) = self.serving() else {
-            return self.dial_later(host, life);
-        };
-        let id = self.id();
-        self.conns.insert(
-            id,
-            Conn {
-                host,
-                life,
-                control,
-                agent_open: true,
-                control_open: true,
-                agent_heard: self.now,
-                welcomed: false,
-                to_agent_at: 0,
-                to_control_at: 0,
-                sent: Vec::new(),
-                believed: 0,
-                told: 0,
-            },
-        );
-        self.hosts[host].conn = Some(id);
-        let hello = self.hosts[host].hello();
-        let now = self.now;
-        self.trace.say(now, || {
-            format!("host {host} dials control plane {control} ({id})")
-        });
-        self.say_to_control(id, ToControl::Hello(Box::new(hello)));
-        self.after(HEARTBEAT, Event::Beat { conn: id });
-    }
-
-    fn dial_later(&mut self, host: usize, life: u64) {
-        let wait = self.hosts[host].next_wait();
-        let wait = self.rng.between(wait / 2, wait);
-        self.after(wait, Event::Dial { host, life });
-    }
-
-    /// Sends to the control plane.
-    pub(crate) fn say_to_control(&mut self, conn: u64, message: ToControl) {
-        let delay = self.net_delay();
-        let now = self.now;
-        let Some(link) = self.conns.get_mut(&conn) else {
-            return;
-        };
-        link.to_control_at = link.to_control_at.max(now + delay);
-        let wait = link.to_control_at - now;
-        self.after(wait, Event::ToControl { conn, message });
-    }
-
-    fn say_to_agent(&mut self, conn: u64, message: ToAgent) {
-        let delay = self.net_delay();
-        let now = self.now;
-        let Some(link) = self.conns.get_mut(&conn) else {
-            return;
-        };
-        link.to_agent_at = link.to_agent_at.max(now + delay);
-        let wait = link.to_agent_at - now;
-        let replay = match &message {
-            ToAgent::Assignments(set) => {
-                link.sent.push(set.clone());
-                Some(link.sent.len())
-            }
-            _ => None,
-        };
-        self.after(wait, Event::ToAgent { conn, message });
-        if let Some(sent) = replay
-            && self.strikes(Fault::NetReplay, 300)
-        {
-            let place = self.rng.index(sent);
-            let delay = wait + self.rng.between(0, 3000);
-            if let Some(set) = self
-                .conns
-                .get(&conn)
-                .and_then(|c| c.sent.get(place))
-                .cloned()
-            {
-                let message = ToAgent::Assignments(set);
-                self.after(delay, Event::ToAgent { conn, message });
-            }
-        }
-    }
-
-    /// The agent's end is over. The other end hears of it unless the way there is cut.
-    pub(crate) fn agent_end_closes(&mut self, conn: u64) {
-        let Some(link) = self.conns.get_mut(&conn) else {
-            return;
-        };
-        if !std::mem::take(&mut link.agent_open) {
-            return;
-        }
-        let (host, life, now) = (link.host, link.life, self.now);
-        self.trace
-            .say(now, || format!("host {host} gives up connection {conn}"));
-        self.say_to_control(conn, ToControl::Close);
-        if self.hosts[host].conn == Some(conn) {
-            self.hosts[host].conn = None;
-        }
-        if self.agent_lives(host, life) {
-            self.agent_input(host, life, Input::SessionClosed);
-            self.dial_later(host, life);
-        }
-    }
-
-    /// A message reaches an agent.
-    pub(crate) fn agent_hears(&mut self, conn: u64, message: ToAgent) {
-        let (now, is_forgetful) = (self.now, self.is_mutant(Mutant::OlderSetAccepted));
-        let Some(link) = self.conns.get_mut(&conn) else {
-            return;
-        };
-        let (host, life) = (link.host, link.life);
-        if !link.agent_open {
-            return;
-        }
-        link.agent_heard = now;
-        match message {
-            ToAgent::Welcome => {
-                link.welcomed = true;
-                self.hosts[host].reset_wait();
-                self.trace
-                    .say(now, || format!("host {host} has session {conn}"));
-                self.agent_input(host, life, Input::SessionOpened);
-            }
-            ToAgent::Assignments(mut set) => {
-                if is_forgetful {
-                    link.believed = link.believed.max(set.generation) + 1;
-                    set.generation = link.believed;
-                }
-                if self.is_mutant(Mutant::PartTakenAsWhole) {
-                    set.complete = true;
-                }
-                if self.is_mutant(Mutant::StopWithoutTombstone) {
-                    let known = &self.hosts[host];
-                    set.tasks.retain(|task| {
-                        task.desired_status != "STOPPED" || known.holds(&task.task_id)
-                    });
-                }
-                match longshore_agent::wire::assignments(set) {
-                    Ok(set) => {
-                        self.trace.say(now, || {
-                            let tasks = set.tasks.iter();
-                            let tasks: Vec<_> = tasks
-                                .map(|t| format!("{}:{}", t.task, t.desired_status.as_str()))
-                                .collect();
-                            format!(
-                                "host {host} is told generation {} complete {} tasks {tasks:?} removed {:?}",
-                                set.generation, set.complete, set.removed
-                            )
-                        });
-                        // One that is repeated tells nothing.
-                        let told = self.conns.get_mut(&conn).map(|c| &mut c.told);
-                        if let Some(told) = told.filter(|told| **told < set.generation) {
-                            *told = set.generation;
-                            self.hosts[host].is_told(&set);
-                        }
-                        self.agent_input(host, life, Input::Assigned(set));
-                    }
-                    Err(_) => self.agent_end_closes(conn),
-                }
-            }
-            ToAgent::ReportsAck(sequence) => {
-                self.agent_input(host, life, Input::ReportsAcknowledged { sequence });
-            }
-            ToAgent::Close => {
-                link.control_open = false;
-                self.agent_end_closes(conn);
-            }
-        }
-    }
-
-    /// Both ends look how long the other has been silent.
-    pub(crate) fn beat(&mut self, conn: u64) {
-        let now = self.now;
-        let Some(link) = self.conns.get(&conn) else {
-            return;
-        };
-        let (host, control) = (link.host, link.control);
-        let (agent_open, control_open) = (link.agent_open, link.control_open);
-        let link_control = control;
-        if !agent_open && !control_open {
-            self.conns.remove(&conn);
-            return;
-        }
-        let node = &self.hosts[host];
-        let agent_speaks = agent_open && node.is_up() && !node.paused && !node.cut_to_control;
-        let control_speaks = control_open
-            && self.controls[control].as_ref().is_some_and(|c| !c.paused)
-            && !node.cut_to_agent;
-        let agent_hears = !node.paused;
-        let mut silent = false;
-        if let Some(link) = self.conns.get_mut(&conn) {
-            if control_speaks {
-                link.agent_heard = now;
-            }
-            let limit = if link.welcomed { SILENCE } else { 10_000 };
-            silent = agent_open && agent_hears && now - link.agent_heard >= limit;
-        }
-        if silent {
-            self.agent_end_closes(conn);
-        }
-        if let Some(control) = &mut self.controls[control]
-            && !control.paused
-            && let Some(session) = control.sessions.get_mut(&conn)
-        {
-            session.looks_again = true;
-            if agent_speaks {
-                session.heard = now;
-            } else if now - session.heard > SILENCE {
-                let id = control.id;
-                self.end_session(id, conn);
-            }
-            self.pump(link_control);
-        }
-        self.after(HEARTBEAT, Event::Beat { conn });
-    }
-
-    // --- the gateway's end
-
     /// The control plane's end is gone with its process.
     pub(crate) fn control_end_closes(&mut self, conn: u64) {
         if let Some(link) = self.conns.get_mut(&conn) {
@@ -310,7 +60,8 @@ impl Cluster {
         }
     }
 
-    fn end_session(&mut self, control: usize, conn: u64) {
+    /// The session is over as soon as what was reported is committed.
+    pub(crate) fn end_session(&mut self, control: usize, conn: u64) {
         let ended = self.controls[control]
             .as_mut()
             .and_then(|control| control.sessions.get_mut(&conn))
@@ -364,7 +115,7 @@ impl Cluster {
                 });
                 control.sessions.insert(
                     conn,
-                    GateSession {
+                    Box::new(GateSession {
                         host,
                         instance,
                         incarnation,
@@ -375,10 +126,13 @@ impl Cluster {
                         reports: VecDeque::new(),
                         committing: None,
                         kept: Vec::new(),
+                        kept_before: 0,
+                        newest: 0,
                         heard: now,
                         looks_again: false,
                         ended: false,
-                    },
+                        is_closed: false,
+                    }),
                 );
             }
             ToControl::Reports(reports) => {
@@ -419,10 +173,10 @@ impl Cluster {
             return true;
         }
         if let Some(registering) = &mut session.registering {
-            self.collect(None);
+            self.collect(&By::Itself);
             match poll(registering) {
                 None => {
-                    self.collect(None);
+                    self.collect(&By::Itself);
                     control.sessions.insert(conn, session);
                     return false;
                 }
@@ -444,8 +198,13 @@ impl Cluster {
         let again = std::mem::take(&mut session.looks_again);
         progress |= self.commit_reports(control, conn, &mut session, again);
         let over = session.ended && session.committing.is_none() && session.reports.is_empty();
-        if over {
+        let is_kept = self.is_mutant(Mutant::SessionKept) && session.is_closed;
+        if over && !is_kept {
             self.close_session(control, conn, &session);
+            session.is_closed = true;
+            if self.is_mutant(Mutant::SessionKept) {
+                control.sessions.insert(conn, session);
+            }
             return true;
         }
         control.sessions.insert(conn, session);
@@ -561,22 +320,23 @@ impl Cluster {
                 if let Some(sequence) = sequence
                     && self.is_mutant(Mutant::ReportAckedEarly)
                 {
-                    self.say_to_agent(conn, ToAgent::ReportsAck(sequence));
+                    let unread = BTreeSet::new();
+                    self.say_to_agent(conn, ToAgent::ReportsAck { sequence, unread });
                 }
-                self.collect(None);
+                self.collect(&By::Itself);
                 let committing = self.committing(control, session, reports);
                 session.committing = Some((sequence, committing));
             }
             let Some((_, committing)) = &mut session.committing else {
                 return progress;
             };
-            self.collect(None);
+            self.collect(&By::Itself);
             let reporting = Reporting {
                 instance: session.instance,
                 incarnation: session.incarnation.clone(),
             };
             let done = poll(committing);
-            self.collect(Some(reporting));
+            self.collect(&By::Agent(reporting));
             let Some(committed) = done else {
                 return progress;
             };
@@ -584,10 +344,19 @@ impl Cluster {
             let Some((sequence, _)) = session.committing.take() else {
                 return progress;
             };
-            if let Some(kept) = committed {
+            if let Some(mut kept) = committed {
+                if self.is_mutant(Mutant::UnreadAcknowledged) {
+                    kept.clear();
+                }
+                let fewer = kept.len() < std::mem::replace(&mut session.kept_before, kept.len());
                 session.kept = kept;
-                if let Some(sequence) = sequence {
-                    self.say_to_agent(conn, ToAgent::ReportsAck(sequence));
+                session.newest = sequence.unwrap_or(session.newest);
+                if sequence.is_some() || fewer {
+                    let ack = ToAgent::ReportsAck {
+                        sequence: session.newest,
+                        unread: session.kept.iter().map(|report| report.task).collect(),
+                    };
+                    self.say_to_agent(conn, ack);
                 }
             } else {
                 session.reports.clear();

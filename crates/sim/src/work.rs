@@ -1,0 +1,231 @@
+//! What one control-plane process does, counted: how long keys wait (L6), how much is decided and
+//! committed in a while (L7), and how long its queues are (S15).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use longshore_control_plane::controller::Key;
+use longshore_store::Change;
+
+use crate::cluster::Cluster;
+use crate::invariant::Invariant;
+
+/// The longest that a named key may wait for its decision, in ms: one reconcile period.
+const PERIOD: i64 = 10_000;
+/// Decisions under way at once.
+const MOST_IN_FLIGHT: usize = 64;
+/// What a process may decide in one period: so often for each key there is and each change, and
+/// `ALLOWANCE` besides. The README says what share of it is needed with faults and without.
+const DECISIONS_PER_KEY: u64 = 9;
+/// What a process may ask of the store in one period: so often for each key, whatever changes, or
+/// changes that lead to changes would never be too many.
+const COMMITS_PER_KEY: u64 = 9;
+/// What either may be besides.
+const ALLOWANCE: u64 = 90;
+/// Sessions of a node that may be open at once: one that ends, and those that dialled since.
+const SESSIONS_PER_NODE: usize = 8;
+/// Reports of one session that may wait: as many as its agent may send unacknowledged.
+const MOST_REPORTS: usize = 64;
+
+/// The counts of one process.
+#[derive(Debug)]
+pub(crate) struct Work {
+    since: i64,
+    decisions: u64,
+    commits: u64,
+    changes: u64,
+    /// Services that were named, and since when they wait.
+    waiting: BTreeMap<Key, i64>,
+    in_flight: BTreeSet<Key>,
+    /// Named while a decision about them is under way.
+    again: BTreeSet<Key>,
+    blocked_until: i64,
+}
+
+impl Work {
+    /// Nothing yet.
+    pub(crate) fn new(now: i64) -> Self {
+        Self {
+            since: now,
+            decisions: 0,
+            commits: 0,
+            changes: 0,
+            waiting: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
+            again: BTreeSet::new(),
+            blocked_until: 0,
+        }
+    }
+
+    /// Takes note of what a change names.
+    pub(crate) fn note(&mut self, change: &Change, now: i64) {
+        self.changes += 1;
+        let (Change::Service(cluster, name) | Change::Task(cluster, _, _, Some(name))) = change
+        else {
+            return;
+        };
+        let key = Key::Service(cluster.clone(), name.clone());
+        if self.in_flight.contains(&key) {
+            self.again.insert(key);
+        } else {
+            self.waiting.entry(key).or_insert(now);
+        }
+    }
+
+    /// A decision begins. Returns how long its key has waited, where that is known.
+    pub(crate) fn begins(&mut self, key: &Key, now: i64) -> Option<i64> {
+        self.decisions += 1;
+        if !matches!(key, Key::Service(..)) {
+            return None;
+        }
+        self.in_flight.insert(key.clone());
+        self.waiting.remove(key).map(|since| now - since)
+    }
+
+    /// A decision is over.
+    pub(crate) fn ends(&mut self, key: &Key, now: i64) {
+        self.in_flight.remove(key);
+        if self.again.remove(key) {
+            self.waiting.insert(key.clone(), now);
+        }
+    }
+
+    /// Something is asked of the store.
+    pub(crate) fn commits(&mut self) {
+        self.commits += 1;
+    }
+
+    /// Nothing is decided for a while, for a mutant.
+    pub(crate) fn block(&mut self, now: i64) {
+        self.blocked_until = now + 30_000;
+    }
+
+    /// Whether that is so.
+    pub(crate) fn is_blocked(&self, now: i64) -> bool {
+        now < self.blocked_until
+    }
+}
+
+impl Cluster {
+    /// Judges how long a key has waited while another one is refused whatever is tried.
+    pub(crate) fn judge_wait(&mut self, key: &Key, waited: Option<i64>) {
+        if let Some(waited) = waited.filter(|_| self.poison.as_ref().is_some_and(|p| p != key)) {
+            let now = self.now;
+            self.oracle.check(Invariant::L6, now, waited <= PERIOD, || {
+                format!("{key:?} waits for {waited} ms while another is refused")
+            });
+        }
+    }
+
+    /// Judges what a process has done since the last time.
+    pub(crate) fn judge_work(&mut self, id: usize) {
+        let now = self.now;
+        let Some(control) = &mut self.controls[id] else {
+            return;
+        };
+        let keys = {
+            let view = control.db.view();
+            view.services.len() + view.instances.len() + view.tasks.len()
+        };
+        let work = &mut control.work;
+        let done = (work.decisions, work.commits);
+        // A process that stood still does in one period what it did not do in those before.
+        let periods = u64::try_from((now - work.since) / PERIOD)
+            .unwrap_or(0)
+            .max(1);
+        let (keys_there, named) = (
+            keys as u64 * periods,
+            (keys as u64 + work.changes) * periods,
+        );
+        (work.decisions, work.commits, work.changes) = (0, 0, 0);
+        work.since = now;
+        let most = (
+            DECISIONS_PER_KEY * named + ALLOWANCE,
+            COMMITS_PER_KEY * keys_there + ALLOWANCE,
+        );
+        for (share, (done, most)) in self
+            .oracle
+            .busiest
+            .iter_mut()
+            .zip([(done.0, most.0), (done.1, most.1)])
+        {
+            *share = (*share).max(done * 1000 / most);
+        }
+        let within = done.0 <= most.0 && done.1 <= most.1;
+        self.oracle.check(Invariant::L7, now, within, || {
+            format!("control plane {id} makes {done:?} decisions and commits in a period, at most {most:?}")
+        });
+        self.judge_sizes(id, keys);
+    }
+
+    /// Judges what a process and the agents hold.
+    fn judge_sizes(&mut self, id: usize, keys: usize) {
+        let now = self.now;
+        let Some(control) = &self.controls[id] else {
+            return;
+        };
+        let sizes = control.rounds.sizes();
+        let [queued, in_flight, timers] = sizes;
+        // What has gone is named once more.
+        let most = keys + self.oracle.ever.len() + MOST_IN_FLIGHT;
+        let sessions = control.sessions.len();
+        let reports = control.sessions.values().map(|s| s.reports.len()).max();
+        let bounded = queued <= most
+            && timers <= most
+            && in_flight <= MOST_IN_FLIGHT
+            && sessions <= SESSIONS_PER_NODE * self.hosts.len()
+            && reports.unwrap_or(0) <= MOST_REPORTS;
+        self.oracle.check(Invariant::S15, now, bounded, || {
+            format!("control plane {id} holds {sizes:?} keys of {keys}, {sessions} sessions, {reports:?} reports")
+        });
+        for host in 0..self.hosts.len() {
+            let instance = self.hosts[host].instance;
+            let held = self.hosts[host].journal.len();
+            let placed = self.oracle.ever.values().filter(|(_, on)| *on == instance);
+            let most = placed.count();
+            self.oracle.check(Invariant::S15, now, held <= most, || {
+                format!("the journal of host {host} holds {held} tasks of {most} that it was told")
+            });
+        }
+    }
+
+    /// What is held although nothing needs it any more, once all is as wanted.
+    pub(crate) fn sizes_amiss(&self) -> Option<(Invariant, String)> {
+        let what = |what: String| Some((Invariant::S15, what));
+        for control in self.controls.iter().flatten() {
+            let connected = self.hosts.iter().filter(|host| host.conn.is_some()).count();
+            let sessions = control.sessions.len();
+            if sessions > connected || control.places.len() > connected {
+                return what(format!("{sessions} sessions are kept of {connected}"));
+            }
+            let [queued, in_flight, _] = control.rounds.sizes();
+            if queued + in_flight > 0 {
+                return what(format!("{queued} keys wait and {in_flight} are looked at"));
+            }
+            let aside = control.db.view().quarantined.len();
+            if aside > 0 {
+                return what(format!("{aside} records are set aside that were mended"));
+            }
+            for session in control.sessions.values() {
+                let (told, live) = (
+                    session.assignments.len(),
+                    self.oracle.live_on(session.instance),
+                );
+                if told > live || !session.reports.is_empty() || !session.kept.is_empty() {
+                    let name = session.instance.value();
+                    return what(format!(
+                        "the session of {name} holds {told} of {live} tasks"
+                    ));
+                }
+            }
+        }
+        for (index, host) in self.hosts.iter().enumerate() {
+            let (written, held) = (host.journal.len(), host.held_tasks());
+            if host.is_up() && written > held {
+                return what(format!(
+                    "the journal of host {index} holds {written} tasks and its agent {held}"
+                ));
+            }
+        }
+        None
+    }
+}
