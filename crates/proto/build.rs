@@ -42,10 +42,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             .extern_path(".google.protobuf.Timestamp", "crate::Timestamp")
             .extern_path(".google.protobuf.Value", "crate::Value")
     };
+    // Our own packages may use messages of the public API, so that one is there to be looked at;
+    // what is written of it here is written again, whole, by the second call.
+    let mut own = descriptors.clone();
+    for file in own.file.iter_mut().filter(|f| f.package() == PUBLIC) {
+        file.service.clear();
+    }
+    build()
+        .extern_path(format!(".{PUBLIC}"), "crate::ecs")
+        .compile_fds(own)?;
     build()
         .build_server(false)
         .compile_fds(select(&descriptors, |package| package == PUBLIC))?;
-    build().compile_fds(select(&descriptors, |package| package != PUBLIC))?;
 
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let pool = compiler.descriptor_pool();

@@ -101,3 +101,50 @@ fn parse(stat: &str) -> Option<(&'static str, f64)> {
         .sum();
     Some((program, ticks as f64 / TICKS_PER_SECOND))
 }
+
+/// Processor time of one process since it began, by the names of its threads.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Threads(BTreeMap<String, f64>);
+
+impl Threads {
+    /// As of now.
+    pub(crate) fn read(pid: u32) -> Result<Self> {
+        let directory = format!("/proc/{pid}/task");
+        let mut threads = BTreeMap::new();
+        for entry in fs::read_dir(&directory).with_context(|| format!("cannot list {directory}"))? {
+            // A thread may end between listing and reading.
+            let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) else {
+                continue;
+            };
+            let Some((head, tail)) = stat.rsplit_once(')') else {
+                continue;
+            };
+            let Some((_, name)) = head.split_once('(') else {
+                continue;
+            };
+            let fields = tail.split_whitespace().skip(11).take(2);
+            let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+            *threads.entry(name.to_owned()).or_default() += ticks as f64 / TICKS_PER_SECOND;
+        }
+        Ok(Self(threads))
+    }
+
+    /// What was used since.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let used = self.0.iter().map(|(name, seconds)| {
+            let before = earlier.0.get(name).copied().unwrap_or_default();
+            (name.clone(), (seconds - before).max(0.0))
+        });
+        Self(used.collect())
+    }
+
+    /// Of the threads with this name.
+    pub(crate) fn of(&self, name: &str) -> f64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    /// Of all of them.
+    pub(crate) fn total(&self) -> f64 {
+        self.0.values().sum()
+    }
+}

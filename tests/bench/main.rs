@@ -1,6 +1,6 @@
-//! `longshore-bench`: how long Longshore takes, beside Docker Swarm mode and the bare Docker API.
+//! `longshore-bench`: how long Longshore takes.
 //!
-//! All three run the same image with the same command, limits, network and log driver on the same
+//! `launch` measures it beside Docker Swarm mode and the bare Docker API. All three run the same image with the same command, limits, network and log driver on the same
 //! Docker engine. The systems take turns within every round and the turn order rotates, because
 //! machines are noisy: what counts are ratios of medians, and the spread of the ratios per round.
 //!
@@ -9,13 +9,20 @@
 //! - `system.rs`: what a measurement needs from an orchestrator; `swarm.rs`, `longshore.rs`;
 //! - `engine.rs`: the bare Docker API; `timeline.rs`: what its event stream says;
 //! - `cpu.rs`: processor time per process; `report.rs`: medians, ratios, goals, the table.
+//!
+//! `scheduler` needs no Docker: `placement.rs` measures the index of instances by itself, beside a
+//! scan of all of them; `burst.rs` sends bursts of tasks through the real control plane to stub
+//! agents; `scheduler.rs` runs both and prints what came of it.
 
+mod burst;
 mod cpu;
 mod engine;
 mod launch;
 mod longshore;
 mod measure;
+mod placement;
 mod report;
+mod scheduler;
 mod swarm;
 mod system;
 mod timeline;
@@ -38,6 +45,31 @@ struct Arguments {
 enum Benchmark {
     /// Time to RUNNING for 1, 20, 60 and 100 tasks, to heal one task, and to update 10.
     Launch(LaunchArguments),
+    /// Placements a second, memory, and bursts of tasks through the control plane.
+    Scheduler(SchedulerArguments),
+}
+
+/// How to run `scheduler`.
+#[derive(clap::Args)]
+pub(crate) struct SchedulerArguments {
+    /// Also write every measurement to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Small clusters and bursts: shows that it works, not how fast.
+    #[arg(long)]
+    quick: bool,
+    /// Leave the bursts out, which need longshore-control-plane.
+    #[arg(long)]
+    without_bursts: bool,
+    /// Leave placement by itself out.
+    #[arg(long)]
+    without_placement: bool,
+    /// Instances of the bursts.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=5000))]
+    instances: u32,
+    /// Where longshore-control-plane is.
+    #[arg(long, value_name = "DIR")]
+    longshore_dir: Option<PathBuf>,
 }
 
 /// How to run `launch`.
@@ -74,6 +106,7 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 match arguments.benchmark {
                     Benchmark::Launch(arguments) => launch::run(&arguments).await,
+                    Benchmark::Scheduler(arguments) => scheduler::run(&arguments).await,
                 }
             })
         });

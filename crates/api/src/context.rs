@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use longshore_model::placement::Unplaced;
+use longshore_model::placement::{PlacementConstraint, PlacementStrategy, Unplaced};
 use longshore_model::plan::Ctx;
 use longshore_model::task_definition::TaskDefinition;
 use longshore_model::{ClusterName, InstanceId, Realm, Timestamp};
@@ -48,8 +48,15 @@ pub struct PlacementRequest<'a> {
     pub definition: &'a TaskDefinition,
     /// How many.
     pub count: u32,
-    /// Their group.
+    /// Their group. `spread` counts the tasks of this group, `distinctInstance` keeps them apart.
     pub group: &'a str,
+    /// Every constraint that binds, checked: those of the definition first, then those of the
+    /// request. The placer need not look at the definition's again. Empty for StartTask, which
+    /// nothing but resources, attributes and the agent can turn down.
+    pub constraints: &'a [PlacementConstraint],
+    /// The chain of strategies, checked, in the order of the request. Empty: what ECS does where a
+    /// request names none, which for standalone tasks is chance.
+    pub strategy: &'a [PlacementStrategy],
     /// Look at this instance only (StartTask).
     pub only: Option<InstanceId>,
 }

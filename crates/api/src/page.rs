@@ -2,6 +2,8 @@
 //!
 //! A token says where the last page ended: the operation and the last key it showed. The next page
 //! starts after that key, so pages stay stable while things are created and deleted between them.
+//! Where an operation has filters, a token is also of the filters it was made with: with others it
+//! would point into a list that never was.
 
 use std::ops::Bound;
 
@@ -19,11 +21,14 @@ const MAX_TOKEN_LENGTH: usize = 2048;
 const VERSION: u8 = 1;
 /// Bytes of SHA-256 that guard a token against typing errors; tokens are no secret.
 const CHECKSUM_LENGTH: usize = 8;
+/// Between an operation and the digest of its filters.
+const SEPARATOR: char = '#';
 
 /// Which part of a sorted list a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
-    operation: &'static str,
+    /// The operation, with a digest of the filters where there are any.
+    scope: String,
     after: Option<String>,
     size: usize,
 }
@@ -50,6 +55,22 @@ impl PageRequest {
         default: usize,
         most: usize,
     ) -> Result<Self, ApiError> {
+        Self::filtered(operation, &[], next_token, max_results, default, most)
+    }
+
+    /// The same for a list that `filters` narrow down. They have a fixed order; one that is left
+    /// out is the empty string.
+    ///
+    /// Errors: also InvalidParameterException for a token that was made with other filters.
+    pub fn filtered(
+        operation: &'static str,
+        filters: &[&str],
+        next_token: Option<&str>,
+        max_results: Option<i32>,
+        default: usize,
+        most: usize,
+    ) -> Result<Self, ApiError> {
+        let scope = scope(operation, filters);
         let size = match max_results {
             None => default,
             Some(given) => usize::try_from(given)
@@ -64,17 +85,21 @@ impl PageRequest {
         // An empty token is what some clients send for the first page.
         let after = match next_token.filter(|token| !token.is_empty()) {
             None => None,
-            Some(token) => Some(decode(operation, token).ok_or_else(|| {
-                ApiError::invalid_parameter(
-                    "nextToken is not valid: pass the one that the previous page of this operation returned, or leave it out.",
-                )
-            })?),
+            Some(token) => Some(match decode(token) {
+                Some((of, key)) if of == scope => key,
+                Some((of, _)) if of.split(SEPARATOR).next() == Some(operation) => {
+                    return Err(ApiError::invalid_parameter(
+                        "nextToken is not valid: it was made with other filters. Keep the filters of the first page, or leave the token out to begin anew.",
+                    ));
+                }
+                _ => {
+                    return Err(ApiError::invalid_parameter(
+                        "nextToken is not valid: pass the one that the previous page of this operation returned, or leave it out.",
+                    ));
+                }
+            }),
         };
-        Ok(Self {
-            operation,
-            after,
-            size,
-        })
+        Ok(Self { scope, after, size })
     }
 
     /// Where the page starts in a map sorted by key; give it to `BTreeMap::range` together with
@@ -109,41 +134,57 @@ impl PageRequest {
         });
         let items: Vec<T> = rest.by_ref().take(self.size).collect();
         let next_token = match (items.last(), rest.next()) {
-            (Some(last), Some(_)) => Some(encode(self.operation, &key(last))),
+            (Some(last), Some(_)) => Some(encode(&self.scope, &key(last))),
             _ => None,
         };
         Page { items, next_token }
     }
 }
 
-fn checksum(operation: &str, key: &str) -> [u8; CHECKSUM_LENGTH] {
-    let text = format!("{operation}\n{key}");
+fn short_digest(text: &str) -> [u8; CHECKSUM_LENGTH] {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     let mut sum = [0; CHECKSUM_LENGTH];
     sum.copy_from_slice(&digest.as_ref()[..CHECKSUM_LENGTH]);
     sum
 }
 
-/// Version, checksum, operation, a zero byte, key.
-fn encode(operation: &str, key: &str) -> String {
+fn checksum(scope: &str, key: &str) -> [u8; CHECKSUM_LENGTH] {
+    short_digest(&format!("{scope}\n{key}"))
+}
+
+/// The operation alone where no filter is set.
+fn scope(operation: &str, filters: &[&str]) -> String {
+    if filters.iter().all(|filter| filter.is_empty()) {
+        return operation.to_owned();
+    }
+    // Lengths keep one filter from running into the next.
+    let text: String = filters
+        .iter()
+        .map(|filter| format!("{}:{filter}", filter.len()))
+        .collect();
+    format!("{operation}{SEPARATOR}{}", hex::encode(short_digest(&text)))
+}
+
+/// Version, checksum, scope, a zero byte, key.
+fn encode(scope: &str, key: &str) -> String {
     let mut bytes = vec![VERSION];
-    bytes.extend(checksum(operation, key));
-    bytes.extend(operation.as_bytes());
+    bytes.extend(checksum(scope, key));
+    bytes.extend(scope.as_bytes());
     bytes.push(0);
     bytes.extend(key.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn decode(operation: &str, token: &str) -> Option<String> {
+/// The scope and the key of a token.
+fn decode(token: &str) -> Option<(String, String)> {
     if token.len() > MAX_TOKEN_LENGTH {
         return None;
     }
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (version, rest) = bytes.split_first()?;
     let (sum, rest) = rest.split_at_checked(CHECKSUM_LENGTH)?;
-    let (name, key) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
-    (*version == VERSION && name == operation && sum == checksum(operation, key))
-        .then(|| key.to_owned())
+    let (scope, key) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+    (*version == VERSION && sum == checksum(scope, key)).then(|| (scope.to_owned(), key.to_owned()))
 }
 
 #[cfg(test)]
@@ -210,15 +251,40 @@ mod tests {
         assert_eq!(request(Some(""), 1), request(None, 1));
     }
 
+    #[test]
+    fn a_token_is_of_the_filters_it_was_made_with() {
+        let read = |filters: &[&str], token: Option<&str>| {
+            PageRequest::filtered("ListTasks", filters, token, Some(1), 100, 100)
+        };
+        let token = |filters: &[&str]| {
+            let page = read(filters, None).unwrap();
+            page.cut(["a", "b"], ToString::to_string)
+                .next_token
+                .unwrap()
+        };
+        let made = token(&["x", ""]);
+        assert!(read(&["x", ""], Some(&made)).is_ok());
+        for other in [&["", "x"][..], &["x", "y"], &["", ""], &[]] {
+            let error = read(other, Some(&made)).unwrap_err();
+            assert!(error.message.contains("other filters"), "{error}");
+            assert!(read(&["x", ""], Some(&token(other))).is_err());
+        }
+        assert_eq!(token(&["", ""]), token(&[]), "no filter is no filter");
+        assert_ne!(token(&["1", "2"]), token(&["12", ""]));
+        let foreign = PageRequest::new("ListServices", Some(&made), None, 100, 100);
+        let message = foreign.unwrap_err().message;
+        assert!(!message.contains("other filters"), "{message}");
+    }
+
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded(key in ".{0,200}") {
-            prop_assert_eq!(decode("Op", &encode("Op", &key)), Some(key));
+            prop_assert_eq!(decode(&encode("Op", &key)), Some(("Op".to_owned(), key)));
         }
 
         #[test]
         fn any_text_is_refused_without_panic(token in ".{0,300}") {
-            prop_assert_eq!(decode("Op", &token), None);
+            prop_assert_eq!(decode(&token), None);
         }
     }
 }

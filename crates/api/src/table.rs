@@ -209,8 +209,8 @@ table! {
     CreateGateway = unsupported;
     CreateService = service::CreateService;
     CreateTaskSet = unsupported;
-    DeleteAccountSetting = unsupported;
-    DeleteAttributes = unsupported;
+    DeleteAccountSetting = account_setting::DeleteAccountSetting;
+    DeleteAttributes = attribute::DeleteAttributes;
     DeleteCapacityProvider = unsupported;
     DeleteCluster = cluster::DeleteCluster;
     DeleteDaemon = unsupported;
@@ -243,8 +243,8 @@ table! {
     DiscoverPollEndpoint = unsupported;
     ExecuteCommand = unsupported;
     GetTaskProtection = unsupported;
-    ListAccountSettings = unsupported;
-    ListAttributes = unsupported;
+    ListAccountSettings = account_setting::ListAccountSettings;
+    ListAttributes = attribute::ListAttributes;
     ListClusters = cluster::ListClusters;
     ListContainerInstances = instance::ListContainerInstances;
     ListDaemonDeployments = unsupported;
@@ -260,9 +260,9 @@ table! {
     ListTaskDefinitionFamilies = task_definition::ListTaskDefinitionFamilies;
     ListTaskDefinitions = task_definition::ListTaskDefinitions;
     ListTasks = task::ListTasks;
-    PutAccountSetting = unsupported;
-    PutAccountSettingDefault = unsupported;
-    PutAttributes = unsupported;
+    PutAccountSetting = account_setting::PutAccountSetting;
+    PutAccountSettingDefault = account_setting::PutAccountSettingDefault;
+    PutAttributes = attribute::PutAttributes;
     PutClusterCapacityProviders = unsupported;
     RegisterContainerInstance = unsupported;
     RegisterDaemonTaskDefinition = unsupported;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use longshore_proto::ecs::ecs_client::EcsClient;
 use longshore_proto::node::logs_client::LogsClient;
 use longshore_proto::node::nodes_client::NodesClient;
+use longshore_proto::placement::placement_client::PlacementClient;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -45,6 +46,7 @@ pub(crate) struct Api {
     pub(crate) ecs: EcsClient<Wire>,
     pub(crate) nodes: NodesClient<Wire>,
     pub(crate) logs: LogsClient<Wire>,
+    pub(crate) placement: PlacementClient<Wire>,
 }
 
 /// Why a call brought nothing.
@@ -173,7 +175,8 @@ impl Api {
         Ok(Self {
             ecs: EcsClient::new(wire.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
             nodes: NodesClient::new(wire.clone()),
-            logs: LogsClient::new(wire).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            logs: LogsClient::new(wire.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            placement: PlacementClient::new(wire).max_decoding_message_size(MAX_MESSAGE_BYTES),
         })
     }
 }

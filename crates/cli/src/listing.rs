@@ -62,14 +62,17 @@ pub(crate) async fn describe_clusters(
     Ok(response.clusters)
 }
 
-/// Every container instance of a cluster.
+/// Every container instance of a cluster, or those that `filter` holds for, an expression of the
+/// cluster query language.
 pub(crate) async fn container_instances(
     api: &Api,
     cluster: &str,
+    filter: Option<&str>,
 ) -> Result<Vec<ecs::ContainerInstance>, ApiError> {
     let arns = every_page(async |next_token| {
         let request = ecs::ListContainerInstancesRequest {
             cluster: Some(cluster.to_owned()),
+            filter: filter.map(str::to_owned),
             next_token,
             max_results: Some(PAGE_SIZE),
             ..Default::default()
@@ -89,6 +92,27 @@ pub(crate) async fn container_instances(
         instances.extend(response.container_instances);
     }
     Ok(instances)
+}
+
+/// The attributes of the container instances of a cluster; with `name` only those of that name.
+pub(crate) async fn attributes(
+    api: &Api,
+    cluster: &str,
+    name: Option<&str>,
+) -> Result<Vec<ecs::Attribute>, ApiError> {
+    every_page(async |next_token| {
+        let request = ecs::ListAttributesRequest {
+            cluster: Some(cluster.to_owned()),
+            target_type: Some("container-instance".to_owned()),
+            attribute_name: name.map(str::to_owned),
+            next_token,
+            max_results: Some(PAGE_SIZE),
+            ..Default::default()
+        };
+        let page = api::answer(api.ecs.clone().list_attributes(request).await)?;
+        Ok((page.attributes, page.next_token))
+    })
+    .await
 }
 
 /// Every service of a cluster.

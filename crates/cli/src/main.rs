@@ -19,6 +19,7 @@ mod data_dir;
 mod definition_file;
 mod health;
 mod listing;
+mod placement;
 mod process;
 mod table;
 mod terminal;

@@ -1,4 +1,4 @@
-//! From a plan to one guarded transaction: every record a plan changes is guarded at the revision
+//! From plans to one guarded transaction: every record a plan changes is guarded at the revision
 //! the view had it, so a plan made from an old view is refused whole.
 
 use std::collections::BTreeMap;
@@ -7,72 +7,154 @@ use longshore_model::instance::{Connection, Instance};
 use longshore_model::task::Task;
 use longshore_model::{ClusterName, InstanceId, TaskId, Timestamp};
 use longshore_reconcile::Action;
-use longshore_store::{Stored, Txn, View};
+use longshore_store::{MAX_WRITES, Stored, Txn, View};
 
 use crate::controller::Key;
+
+/// Plans of one cluster on their way to one transaction, all decided from this very view. Each
+/// plan knows what those before it place, so an instance that several place on is written once.
+#[derive(Debug)]
+pub struct Writing<'v> {
+    view: &'v View,
+    cluster: ClusterName,
+    txn: Txn,
+    tasks: BTreeMap<TaskId, (&'v Stored<Task>, Task)>,
+    placed_on: BTreeMap<InstanceId, u64>,
+    placed: Vec<TaskId>,
+}
+
+impl<'v> Writing<'v> {
+    /// Nothing yet.
+    pub fn new(view: &'v View, cluster: &ClusterName) -> Self {
+        Self {
+            view,
+            cluster: cluster.clone(),
+            txn: Txn::new(),
+            tasks: BTreeMap::new(),
+            placed_on: BTreeMap::new(),
+            placed: Vec::new(),
+        }
+    }
+
+    /// Whether there is room for these actions beside what is there. One plan by itself always
+    /// has room; what the store says of it is for the store to say.
+    pub fn has_room(&self, actions: &[Action]) -> bool {
+        let changed = |action: &Action| match action {
+            Action::StopTask { task, .. }
+            | Action::GiveUpTask { task, .. }
+            | Action::AccountTask(task) => !self.tasks.contains_key(task),
+            _ => true,
+        };
+        let placed = |action: &Action| match action {
+            Action::CreateTask(task) => !self.placed_on.contains_key(&task.instance),
+            _ => false,
+        };
+        let count = |of: &dyn Fn(&Action) -> bool| actions.iter().filter(|a| of(a)).count();
+        // Counted one by one: several changes of one task or placements on one instance may make
+        // fewer writes than this.
+        let more = count(&changed) + count(&placed);
+        let there = self.txn.len() + self.tasks.len() + self.placed_on.len();
+        there == 0 || there + more <= MAX_WRITES
+    }
+
+    /// Adds the actions of a plan for `key`. `None`, and nothing added, if an action names a
+    /// record that the view does not have, which a decision cannot do.
+    pub fn add(&mut self, key: &Key, actions: &[Action], now: Timestamp) -> Option<()> {
+        if !actions.iter().all(|action| self.knows(key, action)) {
+            return None;
+        }
+        for action in actions {
+            match action {
+                Action::CreateTask(task) => {
+                    self.txn.create(&**task);
+                    self.placed.push(task.id);
+                    *self.placed_on.entry(task.instance).or_default() += 1;
+                }
+                Action::StopTask { task, code, reason } => {
+                    self.change(*task)?.stop(*code, reason, now);
+                }
+                Action::GiveUpTask { task, code, reason } => {
+                    self.change(*task)?.lose(*code, reason, now);
+                }
+                Action::AccountTask(task) => self.change(*task)?.accounted = true,
+                Action::ReapTask(task) => self.txn.delete(self.task(*task)?),
+                Action::UpdateService(service) => {
+                    let name = (self.cluster.clone(), service.name.clone());
+                    self.txn.replace(self.view.services.get(&name)?, &**service);
+                }
+                Action::LoseInstance => {
+                    let Key::Instance(_, id) = key else {
+                        return None;
+                    };
+                    let read = self.instance(*id)?;
+                    let mut instance = Instance::clone(read);
+                    if let Connection::Disconnected(since) = instance.connection {
+                        instance.connection = Connection::Lost(since);
+                    }
+                    self.txn.replace(read, &instance);
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Whether the view has what the action names.
+    fn knows(&self, key: &Key, action: &Action) -> bool {
+        match action {
+            Action::CreateTask(task) => self.instance(task.instance).is_some(),
+            Action::StopTask { task, .. }
+            | Action::GiveUpTask { task, .. }
+            | Action::AccountTask(task)
+            | Action::ReapTask(task) => self.task(*task).is_some(),
+            Action::UpdateService(service) => {
+                let name = (self.cluster.clone(), service.name.clone());
+                self.view.services.contains_key(&name)
+            }
+            Action::LoseInstance => match key {
+                Key::Instance(_, id) => self.instance(*id).is_some(),
+                _ => false,
+            },
+        }
+    }
+
+    fn task(&self, id: TaskId) -> Option<&'v Stored<Task>> {
+        self.view.tasks.get(&(self.cluster.clone(), id))
+    }
+
+    fn instance(&self, id: InstanceId) -> Option<&'v Stored<Instance>> {
+        self.view.instances.get(&(self.cluster.clone(), id))
+    }
+
+    /// The copy of a task that this transaction changes, made on first use.
+    fn change(&mut self, id: TaskId) -> Option<&mut Task> {
+        let read = self.task(id)?;
+        let (_, task) = self
+            .tasks
+            .entry(id)
+            .or_insert_with(|| (read, Task::clone(read)));
+        Some(task)
+    }
+
+    /// The transaction, and the tasks that it places.
+    pub fn finish(mut self) -> (Txn, Vec<TaskId>) {
+        for (read, task) in std::mem::take(&mut self.tasks).into_values() {
+            self.txn.replace(read, &task);
+        }
+        for (id, count) in std::mem::take(&mut self.placed_on) {
+            if let Some(read) = self.instance(id) {
+                let mut instance = Instance::clone(read);
+                instance.version += count;
+                self.txn.replace(read, &instance);
+            }
+        }
+        (self.txn, self.placed)
+    }
+}
 
 /// The transaction that carries out `actions`, decided for `key` from this very view. `None` if
 /// an action names a record that the view does not have, which a decision cannot do.
 pub fn translate(view: &View, key: &Key, actions: &[Action], now: Timestamp) -> Option<Txn> {
-    let mut txn = Txn::new();
-    let cluster = key.cluster();
-    let mut tasks: BTreeMap<TaskId, (&Stored<Task>, Task)> = BTreeMap::new();
-    let mut placed_on: BTreeMap<InstanceId, u64> = BTreeMap::new();
-    for action in actions {
-        match action {
-            Action::CreateTask(task) => {
-                txn.create(&**task);
-                *placed_on.entry(task.instance).or_default() += 1;
-            }
-            Action::StopTask { task, code, reason } => {
-                change(&mut tasks, view, cluster, *task)?.stop(*code, reason, now);
-            }
-            Action::GiveUpTask { task, code, reason } => {
-                change(&mut tasks, view, cluster, *task)?.lose(*code, reason, now);
-            }
-            Action::AccountTask(task) => {
-                change(&mut tasks, view, cluster, *task)?.accounted = true;
-            }
-            Action::ReapTask(task) => {
-                txn.delete(view.tasks.get(&(cluster.clone(), *task))?);
-            }
-            Action::UpdateService(service) => {
-                let name = (cluster.clone(), service.name.clone());
-                txn.replace(view.services.get(&name)?, &**service);
-            }
-            Action::LoseInstance => {
-                let Key::Instance(cluster, id) = key else {
-                    return None;
-                };
-                let read = view.instances.get(&(cluster.clone(), *id))?;
-                let mut instance = Instance::clone(read);
-                if let Connection::Disconnected(since) = instance.connection {
-                    instance.connection = Connection::Lost(since);
-                }
-                txn.replace(read, &instance);
-            }
-        }
-    }
-    for (read, task) in tasks.into_values() {
-        txn.replace(read, &task);
-    }
-    for (id, count) in placed_on {
-        let read = view.instances.get(&(cluster.clone(), id))?;
-        let mut instance = Instance::clone(read);
-        instance.version += count;
-        txn.replace(read, &instance);
-    }
-    Some(txn)
-}
-
-/// The copy of a task that this transaction changes, made on first use.
-fn change<'a, 'v>(
-    tasks: &'a mut BTreeMap<TaskId, (&'v Stored<Task>, Task)>,
-    view: &'v View,
-    cluster: &ClusterName,
-    id: TaskId,
-) -> Option<&'a mut Task> {
-    let read = view.tasks.get(&(cluster.clone(), id))?;
-    let (_, task) = tasks.entry(id).or_insert_with(|| (read, Task::clone(read)));
-    Some(task)
+    let mut writing = Writing::new(view, key.cluster());
+    writing.add(key, actions, now)?;
+    Some(writing.finish().0)
 }

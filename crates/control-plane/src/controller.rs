@@ -1,25 +1,30 @@
 //! The one loop that runs every controller by key.
 //!
 //! A key says what to look at, never what happened. Keys come from changes, from the times that
-//! earlier decisions asked for, and from a slow timer that names everything, so a change that was
-//! missed is only late. Different keys are decided side by side; one key is never decided twice
-//! at a time.
+//! earlier decisions asked for, from room that a waiting service could use, and from a slow timer
+//! that names everything, so a change that was missed is only late. Tasks, instances and clusters
+//! are decided about side by side; services of one cluster one after the other, against one
+//! index of its instances, and committed together.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use longshore_api::context::Ecs;
-use longshore_model::instance::InstanceStatus;
-use longshore_model::plan::{Ctx, Reason};
+use longshore_model::plan::{Ctx, Plan, Reason};
 use longshore_model::{ClusterName, InstanceId, ServiceName, TaskId, Timestamp};
-use longshore_reconcile as reconcile;
-use longshore_store::{Change, CommitError, Txn, View};
+use longshore_reconcile::{self as reconcile, Action};
+use longshore_store::{CommitError, Txn, View};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::JoinSet;
 
+use crate::commit::Writing;
+use crate::live::Live;
+use crate::placer::Scheduling;
+use crate::queue::Queue;
 use crate::settings::Settings;
-use crate::{commit, gather, sweep};
+use crate::statistics::Statistics;
+use crate::{gather, sweep};
 
 /// How often every key is looked at, whatever was announced.
 pub const RELIST_INTERVAL: Duration = Duration::from_secs(10);
@@ -48,183 +53,112 @@ impl Key {
             }
         }
     }
+
+    /// Whether it is a service.
+    pub fn is_service(&self) -> bool {
+        matches!(self, Self::Service(..))
+    }
 }
 
-/// The outcome of one decision, not committed yet.
+/// Decides about one key from one view and the index of its instances. `None` if what it names is
+/// gone. What the plan places is noted in the index; see [`Live::settle`].
+pub fn decide(
+    view: &View,
+    live: &mut Live,
+    key: &Key,
+    settings: Settings,
+    ctx: &mut Ctx,
+) -> Option<Plan<Action>> {
+    match key {
+        Key::Service(cluster, name) => {
+            let seen = gather::service(view, cluster, name, settings)?;
+            Some(live.place_for(cluster, &seen, ctx))
+        }
+        Key::Task(cluster, id) => Some(reconcile::task::reconcile(
+            gather::task(view, cluster, *id, settings)?,
+            ctx,
+        )),
+        Key::Instance(cluster, id) => {
+            let view = gather::instance(view, cluster, *id, settings)?;
+            Some(reconcile::instance::reconcile(&view, ctx))
+        }
+    }
+}
+
+/// What one turn decided, not committed yet.
 #[derive(Debug)]
-pub struct Decision {
+pub struct Decided {
     /// What to write; may be empty.
     pub txn: Txn,
+    /// The tasks that it places.
+    pub placed: Vec<TaskId>,
+    /// Per key that was decided about, when to look again and why nothing more is done; `None` if
+    /// what it names is gone.
+    pub plans: Vec<(Key, Option<Rest>)>,
+    /// Keys that found no room in the transaction; they were not decided about.
+    pub left: Vec<Key>,
+}
+
+/// What a plan leaves to be done later.
+#[derive(Debug)]
+pub struct Rest {
     /// When to look again though nothing changes.
     pub wake_at: Option<Timestamp>,
     /// Why nothing more is done.
     pub reasons: Vec<Reason>,
 }
 
-/// Decides about one key from one view. `None` if what it names is gone.
-pub fn decide(view: &View, key: &Key, settings: Settings, ctx: &mut Ctx) -> Option<Decision> {
-    let plan = match key {
-        Key::Service(cluster, name) => {
-            let view = gather::service(view, cluster, name, settings)?;
-            reconcile::service::reconcile(&view, ctx)
+/// Decides about the keys of one turn, all of one cluster, from one view.
+pub fn decide_turn(
+    view: &View,
+    live: &mut Live,
+    keys: &[Key],
+    settings: Settings,
+    statistics: &Statistics,
+    mut ctx: impl FnMut() -> Ctx,
+) -> Option<Decided> {
+    let mut writing = Writing::new(view, keys.first()?.cluster());
+    let (mut plans, mut left) = (Vec::new(), Vec::new());
+    let mut keys = keys.iter();
+    for key in keys.by_ref() {
+        let mut ctx = ctx();
+        let decide = || decide(view, live, key, settings, &mut ctx);
+        let Some(plan) = statistics.decide.time(decide) else {
+            live.leave(key);
+            plans.push((key.clone(), None));
+            continue;
+        };
+        let fits = writing.has_room(&plan.actions);
+        let add = || writing.add(key, &plan.actions, ctx.now).is_some();
+        let added = fits && statistics.encode.time(add);
+        if !added {
+            live.forget(key.cluster(), &plan.actions);
         }
-        Key::Task(cluster, id) => {
-            reconcile::task::reconcile(gather::task(view, cluster, *id, settings)?, ctx)
+        if !fits {
+            left.push(key.clone());
+            break;
         }
-        Key::Instance(cluster, id) => {
-            let view = gather::instance(view, cluster, *id, settings)?;
-            reconcile::instance::reconcile(&view, ctx)
-        }
-    };
-    let txn = commit::translate(view, key, &plan.actions, ctx.now)?;
-    Some(Decision {
+        let rest = added.then_some(Rest {
+            wake_at: plan.wake_at,
+            reasons: plan.reasons,
+        });
+        plans.push((key.clone(), rest));
+    }
+    left.extend(keys.cloned());
+    let (txn, placed) = statistics.encode.time(|| writing.finish());
+    Some(Decided {
         txn,
-        wake_at: plan.wake_at,
-        reasons: plan.reasons,
+        placed,
+        plans,
+        left,
     })
 }
 
-/// What is to be looked at, and when.
-#[derive(Debug, Default)]
-pub struct Queue {
-    ready: VecDeque<Key>,
-    queued: BTreeSet<Key>,
-    timers: BTreeSet<(Timestamp, Key)>,
-    wakes: BTreeMap<Key, Timestamp>,
-    /// Services with tasks that fit nowhere; whatever frees room wakes them.
-    starved: BTreeSet<(ClusterName, ServiceName)>,
-    /// What was last seen of each instance, so that a placement, which only counts its version up,
-    /// wakes nobody.
-    instances: BTreeMap<(ClusterName, InstanceId), (InstanceStatus, bool)>,
-}
-
-impl Queue {
-    /// Puts a key at the end, once.
-    pub fn push(&mut self, key: Key) {
-        if self.queued.insert(key.clone()) {
-            self.ready.push_back(key);
-        }
-    }
-
-    /// Names everything there is.
-    pub fn push_all(&mut self, view: &View) {
-        for (cluster, name) in view.services.keys() {
-            self.push(Key::Service(cluster.clone(), name.clone()));
-        }
-        for (cluster, id) in view.instances.keys() {
-            self.push(Key::Instance(cluster.clone(), *id));
-        }
-        for (cluster, id) in view.tasks.keys() {
-            self.push(Key::Task(cluster.clone(), *id));
-        }
-    }
-
-    /// Names what a change may matter to.
-    pub fn note(&mut self, change: &Change, view: &View) {
-        match change {
-            Change::Cluster(_) => {}
-            Change::Service(cluster, name) => {
-                self.push(Key::Service(cluster.clone(), name.clone()));
-            }
-            Change::Task(cluster, id, _, service) => {
-                if let Some(service) = service {
-                    self.push(Key::Service(cluster.clone(), service.clone()));
-                }
-                let live = view
-                    .tasks
-                    .get(&(cluster.clone(), *id))
-                    .is_some_and(|t| t.is_live());
-                if !live {
-                    self.push(Key::Task(cluster.clone(), *id));
-                    self.wake_starved(cluster);
-                }
-            }
-            Change::Instance(cluster, id) => self.note_instance(cluster, *id, view),
-        }
-    }
-
-    fn note_instance(&mut self, cluster: &ClusterName, id: InstanceId, view: &View) {
-        let name = (cluster.clone(), id);
-        let seen = view
-            .instances
-            .get(&name)
-            .map(|instance| (instance.status, instance.connection.is_connected()));
-        if seen == self.instances.get(&name).copied() {
-            return;
-        }
-        match seen {
-            Some(seen) => self.instances.insert(name, seen),
-            None => self.instances.remove(&name),
-        };
-        self.push(Key::Instance(cluster.clone(), id));
-        for task in view.instance_tasks(cluster, id) {
-            self.push(Key::Task(cluster.clone(), task.id));
-            if let Some(service) = &task.service {
-                self.push(Key::Service(cluster.clone(), service.name.clone()));
-            }
-        }
-        self.wake_starved(cluster);
-    }
-
-    fn wake_starved(&mut self, cluster: &ClusterName) {
-        let waiting: Vec<_> = self
-            .starved
-            .iter()
-            .filter(|(c, _)| c == cluster)
-            .cloned()
-            .collect();
-        for (cluster, name) in waiting {
-            self.push(Key::Service(cluster, name));
-        }
-    }
-
-    /// Takes over what a decision said of its key.
-    pub fn settle(&mut self, key: &Key, wake_at: Option<Timestamp>, reasons: &[Reason]) {
-        if let Some(old) = self.wakes.remove(key) {
-            self.timers.remove(&(old, key.clone()));
-        }
-        if let Some(at) = wake_at {
-            self.wakes.insert(key.clone(), at);
-            self.timers.insert((at, key.clone()));
-        }
-        if let Key::Service(cluster, name) = key {
-            let service = (cluster.clone(), name.clone());
-            if reasons
-                .iter()
-                .any(|reason| matches!(reason, Reason::Unplaced { .. }))
-            {
-                self.starved.insert(service);
-            } else {
-                self.starved.remove(&service);
-            }
-        }
-    }
-
-    /// The next key to look at.
-    pub fn pop(&mut self, now: Timestamp) -> Option<Key> {
-        while let Some((at, key)) = self.timers.first().cloned().filter(|(at, _)| *at <= now) {
-            self.timers.remove(&(at, key.clone()));
-            self.wakes.remove(&key);
-            self.push(key);
-        }
-        let key = self.ready.pop_front()?;
-        self.queued.remove(&key);
-        Some(key)
-    }
-
-    /// When the next timer is due.
-    pub fn next_wake(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
-    }
-}
-
-/// What became of one activation.
+/// What became of one turn.
 #[derive(Debug)]
 pub struct Activation {
-    /// What was decided about.
-    pub key: Key,
-    /// How it ended.
-    pub outcome: Outcome,
+    /// What was looked at, and how that ended.
+    pub outcomes: Vec<(Key, Outcome)>,
 }
 
 /// How one activation ended.
@@ -239,6 +173,8 @@ pub enum Outcome {
         /// Why nothing more is done.
         reasons: Vec<Reason>,
     },
+    /// There was no room for it in the transaction; its turn comes again.
+    Left,
     /// What was decided from has changed; decide again.
     Conflict,
     /// The store refuses the plan for what it is.
@@ -253,6 +189,7 @@ pub struct Rounds {
     /// What is to be looked at.
     pub queue: Queue,
     in_flight: BTreeSet<Key>,
+    turns: usize,
     /// Keys that were named again while a decision about them was under way.
     again: BTreeSet<Key>,
 }
@@ -264,24 +201,28 @@ pub struct StoreFailed;
 impl Rounds {
     /// How many keys wait, are decided about, and have a timer.
     pub fn sizes(&self) -> [usize; 3] {
-        [
-            self.queue.ready.len(),
-            self.in_flight.len(),
-            self.queue.timers.len(),
-        ]
+        let [waiting, timers] = self.queue.sizes();
+        [waiting, self.in_flight.len(), timers]
     }
 
-    /// The next key to decide about, while there is room for one more decision. The caller
-    /// answers each with [`Rounds::finish`].
-    pub fn start(&mut self, now: Timestamp) -> Option<Key> {
-        while self.in_flight.len() < MAX_IN_FLIGHT {
-            let key = self.queue.pop(now)?;
-            if self.in_flight.contains(&key) {
-                self.again.insert(key);
+    /// The next keys to decide about together, while there is room for one more activation. The
+    /// caller answers each with [`Rounds::finish`].
+    pub fn start(&mut self, now: Timestamp) -> Option<Vec<Key>> {
+        while self.turns < MAX_IN_FLIGHT {
+            let mut keys = self.queue.pop(now)?;
+            keys.retain(|key| {
+                let idle = !self.in_flight.contains(key);
+                if !idle {
+                    self.again.insert(key.clone());
+                }
+                idle
+            });
+            if keys.is_empty() {
                 continue;
             }
-            self.in_flight.insert(key.clone());
-            return Some(key);
+            self.in_flight.extend(keys.iter().cloned());
+            self.turns += 1;
+            return Some(keys);
         }
         None
     }
@@ -291,24 +232,38 @@ impl Rounds {
     /// # Errors
     /// [`StoreFailed`] when nothing can be decided any more.
     pub fn finish(&mut self, activation: Activation, now: Timestamp) -> Result<(), StoreFailed> {
-        let Activation { key, outcome } = activation;
-        self.in_flight.remove(&key);
-        match outcome {
-            Outcome::Gone => self.queue.settle(&key, None, &[]),
-            Outcome::Done { wake_at, reasons } => self.queue.settle(&key, wake_at, &reasons),
-            Outcome::Conflict => self.queue.push(key.clone()),
-            Outcome::Poison => self.queue.settle(&key, Some(now.after(POISON_WAIT)), &[]),
-            Outcome::StoreFailed => return Err(StoreFailed),
+        self.turns = self.turns.saturating_sub(1);
+        let shared = activation.outcomes.len() > 1;
+        let cluster = activation.outcomes.first().and_then(|(key, _)| {
+            let cluster = key.cluster();
+            key.is_service().then(|| cluster.clone())
+        });
+        for (key, outcome) in activation.outcomes {
+            self.in_flight.remove(&key);
+            match outcome {
+                Outcome::Gone => self.queue.settle(&key, None),
+                Outcome::Done { wake_at, .. } => self.queue.settle(&key, wake_at),
+                // Whoever shared the transaction may have been the one with the trouble.
+                Outcome::Conflict | Outcome::Poison if shared => {
+                    self.queue.push_alone(key.clone());
+                }
+                Outcome::Conflict | Outcome::Left => self.queue.push(key.clone()),
+                Outcome::Poison => self.queue.settle(&key, Some(now.after(POISON_WAIT))),
+                Outcome::StoreFailed => return Err(StoreFailed),
+            }
+            if self.again.remove(&key) {
+                self.queue.push(key);
+            }
         }
-        if self.again.remove(&key) {
-            self.queue.push(key);
+        if let Some(cluster) = cluster {
+            self.queue.done(&cluster);
         }
         Ok(())
     }
 }
 
 /// Runs the controllers until the process ends. Returns when the store has failed.
-pub async fn run(ecs: Arc<Ecs>, settings: Settings) {
+pub async fn run(ecs: Arc<Ecs>, scheduling: Arc<Scheduling>, settings: Settings) {
     let mut changes = ecs.db.subscribe();
     let mut rounds = Rounds::default();
     rounds.queue.push_all(&ecs.db.view());
@@ -318,8 +273,9 @@ pub async fn run(ecs: Arc<Ecs>, settings: Settings) {
 
     loop {
         let now = ecs.ctx().now;
-        while let Some(key) = rounds.start(now) {
-            running.spawn(activate(Arc::clone(&ecs), settings, key));
+        while let Some(keys) = rounds.start(now) {
+            let (ecs, scheduling) = (Arc::clone(&ecs), Arc::clone(&scheduling));
+            running.spawn(activate(ecs, scheduling, settings, keys));
         }
         let timer = async {
             match rounds.queue.next_wake() {
@@ -346,6 +302,7 @@ pub async fn run(ecs: Arc<Ecs>, settings: Settings) {
                         Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                     };
                 }
+                scheduling.wake(&view, &mut rounds.queue);
             }
             Some(finished) = running.join_next() => {
                 let Ok(activation) = finished else {
@@ -356,6 +313,7 @@ pub async fn run(ecs: Arc<Ecs>, settings: Settings) {
                 if rounds.finish(activation, now) == Err(StoreFailed) {
                     return;
                 }
+                scheduling.wake(&ecs.db.view(), &mut rounds.queue);
             }
             () = timer => {}
             _ = relist.tick() => {
@@ -369,96 +327,64 @@ pub async fn run(ecs: Arc<Ecs>, settings: Settings) {
     }
 }
 
-/// One decision and its commit.
-pub async fn activate(ecs: Arc<Ecs>, settings: Settings, key: Key) -> Activation {
-    let decision = decide(&ecs.db.view(), &key, settings, &mut ecs.ctx());
-    let outcome = match decision {
-        None => Outcome::Gone,
-        Some(Decision {
-            txn,
-            wake_at,
-            reasons,
-        }) => match ecs.db.commit(txn).await {
-            Ok(_) => {
-                for reason in &reasons {
-                    tracing::debug!(?key, %reason, "waits");
-                }
-                Outcome::Done { wake_at, reasons }
-            }
-            Err(error) if error.is_conflict() => Outcome::Conflict,
-            Err(CommitError::Unavailable(error)) => {
-                tracing::error!(%error, "the store has failed");
-                Outcome::StoreFailed
-            }
-            Err(error) => {
-                tracing::error!(?key, %error, "a plan is refused by the store; it rests");
-                Outcome::Poison
-            }
-        },
+/// The decisions of one turn and their commit.
+pub async fn activate(
+    ecs: Arc<Ecs>,
+    scheduling: Arc<Scheduling>,
+    settings: Settings,
+    keys: Vec<Key>,
+) -> Activation {
+    let statistics = &scheduling.statistics;
+    let decided = {
+        let view = ecs.db.view();
+        let mut live = scheduling.live(&view);
+        decide_turn(&view, &mut live, &keys, settings, statistics, || ecs.ctx())
     };
-    Activation { key, outcome }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use longshore_model::placement::Unplaced;
-
-    use super::*;
-
-    fn key(name: &str) -> Key {
-        Key::Service(ClusterName::default_cluster(), name.parse().unwrap())
+    let Some(decided) = decided else {
+        return Activation {
+            outcomes: Vec::new(),
+        };
+    };
+    statistics.decisions.add(decided.plans.len() as u64);
+    let Decided {
+        txn,
+        placed,
+        plans,
+        left,
+    } = decided;
+    statistics.commits.add(u64::from(!txn.is_empty()));
+    let begun = Instant::now();
+    let committed = ecs.db.commit(txn).await;
+    statistics.commit.took(begun.elapsed());
+    if !placed.is_empty()
+        && let Some(cluster) = keys.first().map(Key::cluster)
+    {
+        let view = ecs.db.view();
+        scheduling.live(&view).settle(cluster, &placed);
     }
-
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_millis(millis)
+    match &committed {
+        Ok(_) => statistics.placed.add(placed.len() as u64),
+        Err(error) if error.is_conflict() => statistics.conflicts.add(1),
+        Err(error) => tracing::error!(?keys, %error, "what was decided could not be committed"),
     }
-
-    #[test]
-    fn a_key_is_queued_once_and_keys_take_turns() {
-        let mut queue = Queue::default();
-        for name in ["a", "b", "a"] {
-            queue.push(key(name));
+    let outcome = |key: &Key, rest: Option<Rest>| match (&committed, rest) {
+        (Ok(_), None) => Outcome::Gone,
+        (Ok(_), Some(Rest { wake_at, reasons })) => {
+            for reason in &reasons {
+                tracing::debug!(?key, %reason, "waits");
+            }
+            Outcome::Done { wake_at, reasons }
         }
-        assert_eq!(queue.pop(at(0)), Some(key("a")));
-        queue.push(key("a"));
-        assert_eq!(queue.pop(at(0)), Some(key("b")));
-        assert_eq!(queue.pop(at(0)), Some(key("a")));
-        assert_eq!(queue.pop(at(0)), None);
-    }
-
-    #[test]
-    fn the_newest_wake_counts() {
-        let mut queue = Queue::default();
-        queue.settle(&key("a"), Some(at(10)), &[]);
-        queue.settle(&key("a"), Some(at(20)), &[]);
-        assert_eq!(queue.next_wake(), Some(at(20)));
-        assert_eq!(queue.pop(at(15)), None);
-        assert_eq!(queue.pop(at(20)), Some(key("a")));
-        queue.settle(&key("a"), None, &[]);
-        assert_eq!(queue.next_wake(), None);
-    }
-
-    #[test]
-    fn what_frees_room_wakes_only_who_waits_for_it() {
-        let mut queue = Queue::default();
-        let unplaced = [Reason::Unplaced {
-            count: 1,
-            why: Unplaced::default(),
-        }];
-        queue.settle(&key("waiting"), None, &unplaced);
-        queue.settle(&key("content"), None, &[]);
-        let stopped = Change::Task(
-            ClusterName::default_cluster(),
-            TaskId::new(1),
-            InstanceId::new(1),
-            None,
-        );
-        queue.note(&stopped, &View::default());
-        let mut woken = Vec::new();
-        while let Some(key) = queue.pop(at(0)) {
-            woken.push(key);
-        }
-        assert!(woken.contains(&key("waiting")) && !woken.contains(&key("content")));
+        (Err(CommitError::Unavailable(_)), _) => Outcome::StoreFailed,
+        (Err(error), _) if error.is_conflict() => Outcome::Conflict,
+        (Err(_), _) => Outcome::Poison,
+    };
+    let plans = plans.into_iter().map(|(key, rest)| {
+        let outcome = outcome(&key, rest);
+        (key, outcome)
+    });
+    let left = left.into_iter().map(|key| (key, Outcome::Left));
+    Activation {
+        outcomes: plans.chain(left).collect(),
     }
 }

@@ -4,41 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use longshore_model::instance::{Connection, Instance, InstanceStatus};
 use longshore_model::service::{Service, ServiceStatus};
-use longshore_model::task::{DesiredStatus, Task};
 use longshore_model::{ClusterName, InstanceId, ServiceName, TaskId};
 use longshore_reconcile::{instance, service, task};
-use longshore_scheduler::Node;
 use longshore_store::View;
 
 use crate::settings::Settings;
-
-/// The instances of a cluster as placement sees them for tasks of this group.
-pub fn nodes(view: &View, cluster: &ClusterName, group: &str) -> Vec<Node> {
-    let registered = view
-        .cluster_instances(cluster)
-        .filter(|i| i.status != InstanceStatus::Inactive);
-    registered
-        .map(|instance| {
-            let of_group = |task: &&longshore_store::Stored<Task>| {
-                task.group == group && task.desired_status == DesiredStatus::Running
-            };
-            let tasks = view
-                .instance_tasks(cluster, instance.id)
-                .filter(of_group)
-                .count();
-            Node {
-                id: instance.id,
-                active: instance.status == InstanceStatus::Active,
-                connected: instance.connection.is_connected(),
-                registered: instance.registered.clone(),
-                taken: view.taken(instance),
-                attributes: instance.attributes.clone(),
-                zone: instance.zone().to_owned(),
-                group_tasks: u32::try_from(tasks).unwrap_or(u32::MAX),
-            }
-        })
-        .collect()
-}
 
 /// What the service controller reads; `None` if there is no such service.
 pub fn service<'a>(
@@ -69,7 +39,6 @@ pub fn service<'a>(
             .map(|task| &**task)
             .collect(),
         definitions,
-        nodes: nodes(view, cluster, &service.group()),
         draining,
         healthy_after: settings.healthy_after,
     })
@@ -135,7 +104,7 @@ pub fn instance<'a>(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use bytes::Bytes;
-    use longshore_model::task::{NewTask, Overrides, ServiceTask};
+    use longshore_model::task::{NewTask, Overrides, ServiceTask, Task};
     use longshore_model::task_definition::{TaskDefinition, TaskDefinitionStatus};
     use longshore_model::{DeploymentId, Timestamp};
     use longshore_store::table::{self, Record};
@@ -154,6 +123,7 @@ mod tests {
             containers: Vec::new(),
             requires_compatibilities: BTreeSet::new(),
             requires_attributes: BTreeSet::new(),
+            placement_constraints: Vec::new(),
             registered_at: Timestamp::default(),
             registered_by: String::new(),
             deregistered_at: None,

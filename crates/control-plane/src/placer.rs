@@ -1,33 +1,91 @@
-//! Placement for RunTask and StartTask, from the same decision that services use.
+//! What the controllers, RunTask, StartTask and the explanations share: one index per cluster, and
+//! what is counted of its use.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_api::context::{PlacementAnswer, PlacementRequest, Placer};
+use longshore_model::placement::Unplaced;
 use longshore_model::plan::Ctx;
-use longshore_reconcile::placement::{self, Purpose};
+use longshore_reconcile::placement;
+use longshore_scheduler::Request;
 use longshore_store::View;
 
-use crate::gather;
+use crate::live::Live;
+use crate::queue::Queue;
+use crate::statistics::Statistics;
 
-/// Places standalone tasks.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SchedulerPlacer;
+/// The indexes, and what is counted.
+#[derive(Debug, Default)]
+pub struct Scheduling {
+    live: Mutex<Live>,
+    /// What is counted.
+    pub statistics: Statistics,
+}
+
+impl Scheduling {
+    /// The indexes, in step with this view. Take the view first; nobody who holds the indexes
+    /// waits for it.
+    pub fn live(&self, view: &View) -> MutexGuard<'_, Live> {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let statistics = &self.statistics;
+        statistics.index.time(|| live.catch_up(view, statistics));
+        live
+    }
+
+    /// Queues the services that may now find room.
+    pub fn wake(&self, view: &View, queue: &mut Queue) {
+        let mut live = self.live(view);
+        let woken = live.woken();
+        let waiting = live.waiting() as u64;
+        drop(live);
+        self.statistics.waiting.store(waiting, Ordering::Relaxed);
+        self.statistics.wakes.add(woken.len() as u64);
+        woken.into_iter().for_each(|key| queue.push(key));
+    }
+}
+
+/// What a call of RunTask, or of StartTask for one instance, asks of placement.
+pub fn request(asked: &PlacementRequest<'_>) -> Request {
+    let (group, definition) = (asked.group, asked.definition);
+    match asked.only {
+        Some(_) => placement::of_start(group, definition),
+        None => placement::of_standalone(group, definition, asked.constraints, asked.strategy),
+    }
+}
+
+/// Places standalone tasks. What it says is undone at once in the index: the guards of the
+/// caller's transaction tell whether it still holds when that is committed.
+#[derive(Debug, Clone, Default)]
+pub struct SchedulerPlacer(pub Arc<Scheduling>);
 
 impl Placer for SchedulerPlacer {
-    fn place(&self, view: &View, request: &PlacementRequest<'_>, ctx: &mut Ctx) -> PlacementAnswer {
-        let mut nodes = gather::nodes(view, request.cluster, request.group);
-        if let Some(only) = request.only {
-            nodes.retain(|node| node.id == only);
+    fn place(&self, view: &View, asked: &PlacementRequest<'_>, ctx: &mut Ctx) -> PlacementAnswer {
+        let mut live = self.0.live(view);
+        let mut attempt = live.index(asked.cluster).attempt();
+        let request = Arc::new(request(asked));
+        let mut answer = PlacementAnswer::default();
+        match asked.only {
+            None => {
+                let placement = attempt.place(&request, asked.count, ctx);
+                let placed = placement.placed.into_iter();
+                answer.placed = placed.map(|placed| placed.instance).collect();
+                answer.unplaced = placement.unplaced;
+            }
+            Some(instance) => {
+                for _ in 0..asked.count {
+                    match attempt.place_on(instance, &request) {
+                        Ok(placed) => answer.placed.push(placed.instance),
+                        Err(rejection) => {
+                            let mut unplaced = Unplaced::default();
+                            unplaced.rejections.insert(instance, rejection);
+                            answer.unplaced = Some(unplaced);
+                            break;
+                        }
+                    }
+                }
+            }
         }
-        let definition = request.definition;
-        let placement = placement::place(
-            &mut nodes,
-            definition,
-            Purpose::Standalone,
-            request.count,
-            ctx,
-        );
-        PlacementAnswer {
-            placed: placement.placed,
-            unplaced: placement.unplaced,
-        }
+        answer
     }
 }

@@ -13,6 +13,7 @@ use longshore_proto::agent::enrollment_server::EnrollmentServer;
 use longshore_proto::agent::gateway_server::GatewayServer;
 use longshore_proto::node::logs_server::LogsServer;
 use longshore_proto::node::nodes_server::NodesServer;
+use longshore_proto::placement::placement_server::PlacementServer;
 use longshore_store::{Db, Embedded, HistoryLimit};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -31,7 +32,8 @@ use crate::identity::access_key;
 use crate::identity::authority::Authority;
 use crate::logs::LogsService;
 use crate::nodes::NodesService;
-use crate::placer::SchedulerPlacer;
+use crate::placement::PlacementService;
+use crate::placer::{SchedulerPlacer, Scheduling};
 
 /// Connections of agents are asked for a sign of life this often, and dropped without one.
 const AGENT_PING: Duration = Duration::from_secs(5);
@@ -63,10 +65,11 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
             "records were set aside; restore them from a backup"
         );
     }
+    let scheduling = Arc::new(Scheduling::default());
     let ecs = Arc::new(Ecs {
         realm: args.realm(),
         db: Arc::clone(&db),
-        placer: Arc::new(SchedulerPlacer),
+        placer: Arc::new(SchedulerPlacer(Arc::clone(&scheduling))),
         clock: Arc::new(SystemTime::now),
         entropy: Arc::new(rand::random::<u128>),
     });
@@ -84,6 +87,10 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
     .add_service(LogsServer::new(LogsService::new(
         Arc::clone(&ecs),
         sessions,
+    )))
+    .add_service(PlacementServer::new(PlacementService::new(
+        Arc::clone(&ecs),
+        Arc::clone(&scheduling),
     )));
     let door = door::router(Arc::clone(&ecs), Arc::new(keys), extra)?;
 
@@ -91,7 +98,7 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         region = %args.region, account = %args.account_id, "Longshore serves");
     let serving = door::serve::serve(people, tls, door, stop.clone().cancelled_owned());
     let listening = serve_agents(agents, gateway, &authority, stop.clone());
-    let controlling = controller::run(Arc::clone(&ecs), args.settings());
+    let controlling = controller::run(Arc::clone(&ecs), scheduling, args.settings());
     tokio::pin!(serving, listening, controlling);
     tokio::select! {
         () = &mut serving => Ok(()),

@@ -23,8 +23,13 @@ pub struct Instance {
     pub status_reason: Option<String>,
     /// What it offers to tasks. Writer: the gateway.
     pub registered: Resources,
-    /// Attribute name to value; capabilities have none. Writer: the gateway.
+    /// What its agent says: attribute name to value; capabilities have none. Replaced whole when
+    /// the agent registers again. Writer: the gateway.
     pub attributes: BTreeMap<String, Option<String>>,
+    /// What users put on it, at most [`MAX_CUSTOM_ATTRIBUTES`]. No registration changes it, and
+    /// where the agent says something of the same name, this counts. Writer: the API.
+    #[serde(default)]
+    pub custom_attributes: BTreeMap<String, Option<String>>,
     /// Host name the agent reported. Writer: the gateway.
     pub hostname: String,
     /// Writer: the gateway.
@@ -108,6 +113,13 @@ pub struct Resources {
     pub tcp_ports: BTreeSet<Port>,
     /// UDP host ports, likewise.
     pub udp_ports: BTreeSet<Port>,
+    /// Network interfaces for tasks: of an instance how many it can attach, of a task how many it
+    /// has to itself.
+    #[serde(default)]
+    pub network_interfaces: u32,
+    /// Ids of GPU devices: of an instance those it has, of a task those it was given.
+    #[serde(default)]
+    pub gpus: BTreeSet<String>,
 }
 
 impl Resources {
@@ -117,18 +129,92 @@ impl Resources {
         self.memory += other.memory;
         self.tcp_ports.extend(&other.tcp_ports);
         self.udp_ports.extend(&other.udp_ports);
+        self.network_interfaces = self
+            .network_interfaces
+            .saturating_add(other.network_interfaces);
+        self.gpus.extend(other.gpus.iter().cloned());
     }
 }
 
+/// Attributes that users may put on one instance (ECS API reference, `PutAttributes`).
+pub const MAX_CUSTOM_ATTRIBUTES: usize = 10;
 /// The attribute with the zone an instance is in; spreading looks at it.
 pub const ZONE_ATTRIBUTE: &str = "ecs.availability-zone";
 
 impl Instance {
     /// The zone it is in, or the empty string.
     pub fn zone(&self) -> &str {
-        self.attributes
-            .get(ZONE_ATTRIBUTE)
-            .and_then(|zone| zone.as_deref())
-            .unwrap_or_default()
+        self.attribute(ZONE_ATTRIBUTE).flatten().unwrap_or_default()
+    }
+
+    /// The attribute that counts under this name, for placement and for readers. The outer `None`:
+    /// it has none; the inner: it has one without a value.
+    pub fn attribute(&self, name: &str) -> Option<Option<&str>> {
+        let given = self.custom_attributes.get(name);
+        given
+            .or_else(|| self.attributes.get(name))
+            .map(Option::as_deref)
+    }
+
+    /// All attributes that count, by name: what users put before what the agent says.
+    pub fn all_attributes(&self) -> BTreeMap<String, Option<String>> {
+        let mut all = self.attributes.clone();
+        all.extend(self.custom_attributes.clone());
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance() -> Instance {
+        let pairs = |pairs: &[(&str, Option<&str>)]| {
+            let owned = pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)));
+            owned.collect::<BTreeMap<_, _>>()
+        };
+        Instance {
+            id: InstanceId::new(1),
+            cluster: ClusterName::default_cluster(),
+            status: InstanceStatus::Active,
+            status_reason: None,
+            registered: Resources::default(),
+            attributes: pairs(&[
+                (ZONE_ATTRIBUTE, Some("a")),
+                ("disk", Some("hdd")),
+                ("gpu", None),
+            ]),
+            custom_attributes: pairs(&[("disk", Some("ssd")), ("stack", None)]),
+            hostname: String::new(),
+            agent_version: String::new(),
+            docker_version: String::new(),
+            incarnation: Incarnation {
+                boot_id: String::new(),
+                agent_started_at: Timestamp::default(),
+            },
+            connection: Connection::Connected(Timestamp::default()),
+            registered_at: Timestamp::default(),
+            version: 1,
+            tags: Tags::new(),
+        }
+    }
+
+    #[test]
+    fn what_users_put_counts_before_what_the_agent_says() {
+        let instance = instance();
+        for (name, wanted) in [
+            (ZONE_ATTRIBUTE, Some(Some("a"))),
+            ("disk", Some(Some("ssd"))),
+            ("gpu", Some(None)),
+            ("stack", Some(None)),
+            ("none", None),
+        ] {
+            assert_eq!(instance.attribute(name), wanted, "{name}");
+            let all = instance.all_attributes();
+            assert_eq!(all.get(name).map(Option::as_deref), wanted, "{name}");
+        }
+        assert_eq!(instance.zone(), "a");
     }
 }

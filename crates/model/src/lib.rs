@@ -21,6 +21,7 @@ pub mod instance;
 pub mod name;
 pub mod placement;
 pub mod plan;
+pub mod query;
 pub mod recorded;
 pub mod report;
 pub mod service;

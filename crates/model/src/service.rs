@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::DeploymentId;
 use crate::name::{ClusterName, Family, ServiceName};
+use crate::placement::{PlacementConstraint, PlacementStrategy};
 use crate::recorded::Recorded;
 use crate::tag::Tags;
 use crate::time::Timestamp;
@@ -31,6 +32,14 @@ pub struct Service {
     pub deployment_configuration: DeploymentConfiguration,
     /// `EC2` or `EXTERNAL`. Writer: the API.
     pub launch_type: String,
+    /// What binds its new tasks beside the constraints of their definition. A change moves no task
+    /// and makes no deployment (ECS API reference, `UpdateService`). Writer: the API.
+    #[serde(default)]
+    pub placement_constraints: Vec<PlacementConstraint>,
+    /// Where its new tasks go by choice, and which tasks go first when there are too many; empty:
+    /// spread over zones, then instances. Writer: the API.
+    #[serde(default)]
+    pub placement_strategy: Vec<PlacementStrategy>,
     /// The primary first. Writers: the API puts a new primary in front; the service controller
     /// writes what became of each and takes away those that have no tasks left.
     pub deployments: Vec<Deployment>,

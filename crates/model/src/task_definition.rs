@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::instance::Resources;
 use crate::name::{self, Family};
+use crate::placement::PlacementConstraint;
 use crate::recorded::Recorded;
 use crate::tag::Tags;
 use crate::time::Timestamp;
@@ -45,6 +46,9 @@ pub struct TaskDefinition {
     pub requires_compatibilities: BTreeSet<String>,
     /// Attributes an instance must have. Computed when registered.
     pub requires_attributes: BTreeSet<String>,
+    /// What binds every task of it, `memberOf` only, beside what the request or service says.
+    #[serde(default)]
+    pub placement_constraints: Vec<PlacementConstraint>,
     /// When it was registered.
     pub registered_at: Timestamp,
     /// ARN of who registered it.
@@ -507,6 +511,7 @@ mod tests {
             containers,
             requires_compatibilities: BTreeSet::new(),
             requires_attributes: BTreeSet::new(),
+            placement_constraints: Vec::new(),
             registered_at: Timestamp::default(),
             registered_by: String::new(),
             deregistered_at: None,

@@ -41,6 +41,12 @@ pub mod node {
     tonic::include_proto!("longshore.node.v1");
 }
 
+/// Why tasks are where they are, package `longshore.placement.v1`: messages, clients and servers.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+pub mod placement {
+    tonic::include_proto!("longshore.placement.v1");
+}
+
 /// The encoded `google.protobuf.FileDescriptorSet` of every file under /proto and of all they
 /// import, custom options included: what gRPC reflection serves.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/longshore.fds"));

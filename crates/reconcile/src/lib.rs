@@ -11,7 +11,7 @@
 //! | given up with its instance, forgotten in time | [`task`] | a task |
 //! | lost agents | [`instance`] | a container instance |
 //!
-//! [`placement`] is the step that the service controller and RunTask share.
+//! [`placement`] says what is asked of the scheduler, for services and for RunTask.
 //!
 //! To add a controller: a file here, its view in the control plane's `gather.rs`, a line in its
 //! controller list, and a scenario.

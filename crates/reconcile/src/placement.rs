@@ -1,38 +1,39 @@
-//! Placing a number of equal tasks: the step the service controller and RunTask share.
+//! What is asked of the scheduler: the step the service controller, RunTask and whoever explains a
+//! placement share, so that all of them mean the same by it.
 
-use std::collections::BTreeSet;
-
-use longshore_model::plan::Ctx;
+use longshore_model::placement::{PlacementConstraint, PlacementStrategy};
+use longshore_model::service::Service;
 use longshore_model::task_definition::TaskDefinition;
-use longshore_scheduler::{Node, Placement, Request, Strategy};
+use longshore_scheduler::{Kind, Request};
 
-/// Whom tasks are placed for; it decides the strategy where none is named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Tasks of a service spread over zones, then instances.
-    Service,
-    /// Standalone tasks go anywhere.
-    Standalone,
+/// The request for the next task of a service: the constraints of the definition bind first, then
+/// those of the service.
+pub fn of_service(service: &Service, definition: &TaskDefinition) -> Request {
+    let own = service.placement_constraints.iter();
+    let constraints = definition.placement_constraints.iter().chain(own);
+    Request {
+        constraints: constraints.cloned().collect(),
+        strategies: service.placement_strategy.clone(),
+        ..Request::new(Kind::Service, service.group(), definition)
+    }
 }
 
-/// Places `count` tasks of a definition with overrides applied. `nodes` carry, per node, the
-/// tasks of the same group; they are left with what the placed tasks take.
-pub fn place(
-    nodes: &mut [Node],
+/// The request for standalone tasks of a definition with overrides applied. `constraints` are all
+/// that bind, those of the definition among them.
+pub fn of_standalone(
+    group: &str,
     definition: &TaskDefinition,
-    purpose: Purpose,
-    count: u32,
-    ctx: &mut Ctx,
-) -> Placement {
-    let demand = definition.demand();
-    let attributes: &BTreeSet<String> = &definition.requires_attributes;
-    let request = Request {
-        demand: &demand,
-        attributes,
-    };
-    let strategy = match purpose {
-        Purpose::Service => Strategy::SpreadZonesThenNodes,
-        Purpose::Standalone => Strategy::Random,
-    };
-    longshore_scheduler::place(nodes, request, strategy, count, ctx)
+    constraints: &[PlacementConstraint],
+    strategies: &[PlacementStrategy],
+) -> Request {
+    Request {
+        constraints: constraints.to_vec(),
+        strategies: strategies.to_vec(),
+        ..Request::new(Kind::Standalone, group.to_owned(), definition)
+    }
+}
+
+/// The request for a task on an instance that the caller names (StartTask).
+pub fn of_start(group: &str, definition: &TaskDefinition) -> Request {
+    Request::new(Kind::Start, group.to_owned(), definition)
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use longshore_model::instance::Resources;
+use longshore_model::instance::{Resources, ZONE_ATTRIBUTE};
 use longshore_model::plan::{Ctx, Plan, Reason};
 use longshore_model::recorded::Recorded;
 use longshore_model::report::{ContainerReport, TaskReport};
@@ -17,7 +17,7 @@ use longshore_model::task_definition::{ContainerDefinition, TaskDefinition, Task
 use longshore_model::{ClusterName, CpuUnits, Family, InstanceId, Mib, TaskId, Timestamp};
 use longshore_reconcile::Action;
 use longshore_reconcile::service::{View, reconcile};
-use longshore_scheduler::Node;
+use longshore_scheduler::{Index, InstanceState, TaskState};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ struct World {
     service: Service,
     tasks: BTreeMap<TaskId, Task>,
     definitions: BTreeMap<(Family, u32), TaskDefinition>,
-    nodes: Vec<Node>,
+    nodes: Vec<InstanceState>,
     draining: BTreeSet<InstanceId>,
 }
 
@@ -50,6 +50,7 @@ fn definition(revision: u32) -> TaskDefinition {
         }],
         requires_compatibilities: BTreeSet::new(),
         requires_attributes: BTreeSet::new(),
+        placement_constraints: Vec::new(),
         registered_at: Timestamp::default(),
         registered_by: String::new(),
         deregistered_at: None,
@@ -70,6 +71,8 @@ impl World {
                 maximum_percent: maximum,
             },
             launch_type: "EC2".into(),
+            placement_constraints: Vec::new(),
+            placement_strategy: Vec::new(),
             deployments: Vec::new(),
             events: Default::default(),
             created_at: Timestamp::default(),
@@ -87,7 +90,7 @@ impl World {
             now,
         );
         let nodes = (0..nodes)
-            .map(|i| Node {
+            .map(|i| InstanceState {
                 id: InstanceId::new(u128::from(i) + 1),
                 active: true,
                 connected: true,
@@ -96,10 +99,13 @@ impl World {
                     memory: Mib(100_000),
                     ..Resources::default()
                 },
-                taken: Resources::default(),
-                attributes: BTreeMap::new(),
-                zone: if i % 2 == 0 { "a".into() } else { "b".into() },
-                group_tasks: 0,
+                attributes: BTreeMap::from([(
+                    ZONE_ATTRIBUTE.to_owned(),
+                    Some(if i % 2 == 0 { "a" } else { "b" }.to_owned()),
+                )]),
+                agent_version: String::new(),
+                ec2_instance_id: None,
+                registered_at: Timestamp::default(),
             })
             .collect();
         let definitions = (1..4)
@@ -126,19 +132,21 @@ impl World {
             .deploy(id, "web".parse().unwrap(), revision, self.now());
     }
 
-    fn decide(&mut self) -> Plan<Action> {
-        let mut nodes = self.nodes.clone();
-        for node in &mut nodes {
-            for task in self
-                .tasks
-                .values()
-                .filter(|t| t.is_live() && t.instance == node.id)
-            {
-                node.taken.add(&task.demand);
-                node.group_tasks += u32::from(task.desired_status == DesiredStatus::Running);
-            }
+    fn index(&self) -> Index {
+        let mut index = Index::new();
+        for node in &self.nodes {
+            let mut node = node.clone();
             node.active = !self.draining.contains(&node.id);
+            index.upsert(node);
         }
+        for task in self.tasks.values().filter(|task| task.is_live()) {
+            index.put_task(TaskState::from(task));
+        }
+        index
+    }
+
+    fn decide(&mut self) -> Plan<Action> {
+        let mut index = self.index();
         let view = View {
             service: &self.service,
             tasks: self.tasks.values().collect(),
@@ -147,13 +155,13 @@ impl World {
                 .iter()
                 .map(|(k, v)| (k.clone(), v))
                 .collect(),
-            nodes,
             draining: self.draining.clone(),
             healthy_after: HEALTHY_AFTER,
         };
         self.seed += 1;
         reconcile(
             &view,
+            &mut index.attempt(),
             &mut Ctx::new(Timestamp::from_millis(self.now), self.seed),
         )
     }

@@ -13,7 +13,7 @@ use longshore_api::context::Ecs;
 use longshore_api::error::ApiError;
 use longshore_control_plane::controller::{Activation, Key, Outcome, RELIST_INTERVAL, Rounds};
 use longshore_control_plane::gateway::registration;
-use longshore_control_plane::placer::SchedulerPlacer;
+use longshore_control_plane::placer::{SchedulerPlacer, Scheduling};
 use longshore_model::{InstanceId, Timestamp};
 use longshore_store::{Change, Commit, Db, Revision};
 use tokio::sync::broadcast::Receiver;
@@ -38,6 +38,7 @@ pub(crate) struct Control {
     pub(crate) id: usize,
     pub(crate) db: Arc<Db>,
     pub(crate) ecs: Arc<Ecs>,
+    scheduling: Arc<Scheduling>,
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) view: Arc<AtomicU64>,
     /// How wrong its clock is, in ms.
@@ -81,7 +82,7 @@ pub(crate) enum By {
     /// A call of the workload.
     Call(usize),
     /// A decision of a controller.
-    Decision(Key),
+    Decision(Vec<Key>),
     /// Whatever else a process does.
     Itself,
 }
@@ -122,10 +123,11 @@ impl Cluster {
         let clock = Arc::new(AtomicI64::new(EPOCH + self.now));
         let drawn = AtomicU64::new(0);
         let salt = u128::from(self.scenario.seed) << 64 | (id as u128) << 40;
+        let scheduling = Arc::new(Scheduling::default());
         let ecs = Arc::new(Ecs {
             realm: self.realm.clone(),
             db: Arc::clone(&db),
-            placer: Arc::new(SchedulerPlacer),
+            placer: Arc::new(SchedulerPlacer(Arc::clone(&scheduling))),
             clock: {
                 let clock = Arc::clone(&clock);
                 Arc::new(move || {
@@ -155,6 +157,7 @@ impl Cluster {
             changes: db.subscribe(),
             db,
             ecs,
+            scheduling,
             clock,
             view,
             skew: 0,
@@ -316,17 +319,23 @@ impl Cluster {
             }
         }
         progress |= self.turn_sessions(control);
+        let view = control.db.view();
+        control.scheduling.wake(&view, &mut control.rounds.queue);
+        drop(view);
         while !control.work.is_blocked(self.now)
-            && let Some(key) = control.rounds.start(now)
+            && let Some(keys) = control.rounds.start(now)
         {
             progress = true;
-            let late = control.work.begins(&key, self.now);
-            self.judge_wait(&key, late);
+            for key in &keys {
+                let late = control.work.begins(key, self.now);
+                self.judge_wait(key, late);
+            }
             let ecs = Arc::clone(&control.ecs);
+            let scheduling = Arc::clone(&control.scheduling);
             let settings = self.scenario.settings;
-            let mut doing = decide::activate(ecs, settings, key.clone(), self.mutant);
+            let mut doing = decide::activate(ecs, scheduling, settings, keys.clone(), self.mutant);
             let activation = poll(&mut doing);
-            self.collect(&By::Decision(key));
+            self.collect(&By::Decision(keys));
             match activation {
                 Some(activation) => {
                     if !self.finish(control, activation) {
@@ -341,20 +350,26 @@ impl Cluster {
 
     /// Takes over what became of a decision. Returns whether the process still lives.
     fn finish(&mut self, control: &mut Control, mut activation: Activation) -> bool {
-        let is_poison = matches!(activation.outcome, Outcome::Poison);
-        if matches!(activation.outcome, Outcome::Conflict)
+        let any = |wanted: fn(&Outcome) -> bool| {
+            let mut outcomes = activation.outcomes.iter();
+            outcomes.any(|(_, outcome)| wanted(outcome))
+        };
+        if any(|outcome| matches!(outcome, Outcome::Conflict))
             && self.is_mutant(Mutant::ConflictDropped)
         {
-            // The key counts as being looked at for ever.
+            // The keys count as being looked at for ever.
             return true;
         }
+        let is_poison = any(|outcome| matches!(outcome, Outcome::Poison));
         if is_poison && self.is_mutant(Mutant::PoisonBlocks) {
             control.work.block(self.now);
         }
-        if is_poison && self.is_mutant(Mutant::PoisonRetried) {
-            activation.outcome = Outcome::Conflict;
+        for (key, outcome) in &mut activation.outcomes {
+            if is_poison && self.is_mutant(Mutant::PoisonRetried) {
+                *outcome = Outcome::Conflict;
+            }
+            control.work.ends(key, self.now);
         }
-        control.work.ends(&activation.key, self.now);
         let now = control.wall();
         control.rounds.finish(activation, now).is_ok()
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use longshore_api::context::Ecs;
 use longshore_control_plane::controller::{self, Activation, Key, Outcome};
+use longshore_control_plane::live::Live;
+use longshore_control_plane::placer::Scheduling;
 use longshore_control_plane::settings::Settings;
 use longshore_control_plane::{commit, gather};
 use longshore_model::instance::Connection;
@@ -20,13 +22,21 @@ use crate::mutant::Mutant;
 /// Decides and commits.
 pub(crate) fn activate(
     ecs: Arc<Ecs>,
+    scheduling: Arc<Scheduling>,
     settings: Settings,
-    key: Key,
+    keys: Vec<Key>,
     mutant: Option<Mutant>,
 ) -> Doing<Activation> {
     match mutant.filter(|mutant| is_ours(*mutant)) {
-        None => Box::pin(controller::activate(ecs, settings, key)),
-        Some(mutant) => Box::pin(mutated(ecs, settings, key, mutant)),
+        None => Box::pin(controller::activate(ecs, scheduling, settings, keys)),
+        Some(mutant) => Box::pin(async move {
+            let mut outcomes = Vec::new();
+            for key in keys {
+                let outcome = mutated(&ecs, &scheduling, settings, &key, mutant).await;
+                outcomes.push((key, outcome));
+            }
+            Activation { outcomes }
+        }),
     }
 }
 
@@ -45,28 +55,39 @@ fn is_ours(mutant: Mutant) -> bool {
     )
 }
 
-async fn mutated(ecs: Arc<Ecs>, settings: Settings, key: Key, mutant: Mutant) -> Activation {
+async fn mutated(
+    ecs: &Ecs,
+    scheduling: &Scheduling,
+    settings: Settings,
+    key: &Key,
+    mutant: Mutant,
+) -> Outcome {
     let decided = {
         let view = ecs.db.view();
-        decide(&view, &key, settings, &mut ecs.ctx(), mutant)
+        let mut live = scheduling.live(&view);
+        let decided = decide(&view, &mut live, key, settings, &mut ecs.ctx(), mutant);
+        if let Some((_, plan)) = &decided {
+            live.forget(key.cluster(), &plan.actions);
+        }
+        decided
     };
-    let outcome = match decided {
-        None => Outcome::Gone,
-        Some((txn, plan)) => match ecs.db.commit(txn).await {
-            Ok(_) => Outcome::Done {
-                wake_at: plan.wake_at,
-                reasons: plan.reasons,
-            },
-            Err(error) if error.is_conflict() => Outcome::Conflict,
-            Err(CommitError::Unavailable(_)) => Outcome::StoreFailed,
-            Err(_) => Outcome::Poison,
+    let Some((txn, plan)) = decided else {
+        return Outcome::Gone;
+    };
+    match ecs.db.commit(txn).await {
+        Ok(_) => Outcome::Done {
+            wake_at: plan.wake_at,
+            reasons: plan.reasons,
         },
-    };
-    Activation { key, outcome }
+        Err(error) if error.is_conflict() => Outcome::Conflict,
+        Err(CommitError::Unavailable(_)) => Outcome::StoreFailed,
+        Err(_) => Outcome::Poison,
+    }
 }
 
 fn decide(
     view: &View,
+    live: &mut Live,
     key: &Key,
     mut settings: Settings,
     ctx: &mut Ctx,
@@ -94,27 +115,18 @@ fn decide(
                     };
                     seen.tasks.retain(away);
                 }
+                // Told of at once, a task that is to stop holds nothing any more.
                 Mutant::CapacityFreedEarly => {
-                    for node in &mut seen.nodes {
-                        let Some(instance) = view.instances.get(&(cluster.clone(), node.id)) else {
-                            continue;
-                        };
-                        node.taken = longshore_model::instance::Resources {
-                            tcp_ports: instance.registered.tcp_ports.clone(),
-                            udp_ports: instance.registered.udp_ports.clone(),
-                            ..Default::default()
-                        };
-                        for task in view.instance_tasks(cluster, node.id) {
-                            if task.desired_status == DesiredStatus::Running {
-                                node.taken.add(&task.demand);
-                            }
+                    for task in view.cluster_tasks(cluster).filter(|task| task.is_live()) {
+                        if task.desired_status == DesiredStatus::Stopped {
+                            live.index(cluster).remove_task(task.instance, task.id);
                         }
                     }
                 }
                 _ => {}
             }
             seen.service = &changed;
-            let mut plan = reconcile::service::reconcile(&seen, ctx);
+            let mut plan = live.place_for(cluster, &seen, ctx);
             for action in &mut plan.actions {
                 if let Action::UpdateService(service) = action {
                     service.deployment_configuration = configuration;

@@ -37,7 +37,8 @@ impl Cluster {
             asked
         };
         let held = self.oracle.guards_hold(&asked);
-        let refused = matches!(&sent.by, By::Decision(key) if self.poison.as_ref() == Some(key));
+        let refused = matches!(&sent.by, By::Decision(keys)
+            if self.poison.as_ref().is_some_and(|poison| keys.contains(poison)));
         let (answer, batch) = if refused {
             self.fired.count(Fault::PlanRefused);
             (Err(too_large()), None)

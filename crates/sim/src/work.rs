@@ -171,7 +171,7 @@ impl Cluster {
         let reports = control.sessions.values().map(|s| s.reports.len()).max();
         let bounded = queued <= most
             && timers <= most
-            && in_flight <= MOST_IN_FLIGHT
+            && in_flight <= most
             && sessions <= SESSIONS_PER_NODE * self.hosts.len()
             && reports.unwrap_or(0) <= MOST_REPORTS;
         self.oracle.check(Invariant::S15, now, bounded, || {

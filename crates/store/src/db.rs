@@ -156,10 +156,11 @@ impl Db {
     /// Takes over a whole list after a gap, and announces everything there is in it, and what is
     /// there no more.
     pub fn replace(&self, snapshot: Snapshot) {
-        let view = View::from_snapshot(snapshot);
+        let mut view = View::from_snapshot(snapshot);
         let revision = view.revision;
         let mut changes = everything(&view);
         let mut held = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        view.changes = held.changes.after();
         let before = std::mem::replace(&mut *held, view);
         drop(held);
         changes.extend(everything(&before));

@@ -13,6 +13,7 @@
 //! | `memory.rs` | [`Memory`], for tests and simulation; forgets everything on drop |
 //! | `embedded.rs` | [`Embedded`], one process, one directory, durable |
 //! | `table/` | the key and the framing of each noun |
+//! | `log.rs` | [`ChangeLog`], the newest changes of a view, for who keeps something made from it |
 //! | `view.rs` | [`View`], the whole state in memory, indexed |
 //! | `db.rs` | [`Db`], the store and its view: read from memory, write through guards |
 //! | `conformance.rs` | the suite that every backend passes |
@@ -26,6 +27,7 @@ pub mod db;
 mod embedded;
 mod index;
 mod key;
+mod log;
 mod memory;
 pub mod table;
 pub mod view;
@@ -38,6 +40,7 @@ pub use contract::{
 pub use db::{Db, TransactError, Txn};
 pub use embedded::{Embedded, FORMAT, OpenError};
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub use log::ChangeLog;
 pub use memory::Memory;
 pub use view::{Change, Stored, View};
 pub use watch::{Batch, Event, HistoryLimit, Watch, WatchError};

@@ -15,7 +15,10 @@ use longshore_model::{ClusterName, Family, InstanceId, ServiceName, TaskId};
 
 use crate::contract::{Entry, Revision, Snapshot};
 use crate::key::Key;
-use crate::table::{self, ClientToken, DecodeError, FamilyCounter, JoinToken, Record};
+use crate::log::ChangeLog;
+use crate::table::{
+    self, AccountSetting, ClientToken, DecodeError, FamilyCounter, JoinToken, Record,
+};
 use crate::watch::Event;
 
 /// A record and the revision it was last written at, which guards are made of.
@@ -87,9 +90,13 @@ pub struct View {
     pub client_tokens: BTreeMap<String, Stored<ClientToken>>,
     /// By id.
     pub join_tokens: BTreeMap<String, Stored<JoinToken>>,
+    /// By record name.
+    pub account_settings: BTreeMap<String, Stored<AccountSetting>>,
     /// Records that did not decode, and why. They take part in nothing; the log and the health
     /// endpoint report them.
     pub quarantined: BTreeMap<Key, String>,
+    /// What changed last.
+    pub changes: ChangeLog,
     tasks_by_service: BTreeMap<(ClusterName, ServiceName), BTreeSet<TaskId>>,
     tasks_by_instance: BTreeMap<(ClusterName, InstanceId), BTreeSet<TaskId>>,
 }
@@ -114,10 +121,14 @@ impl View {
     /// something that controllers look at.
     pub fn apply(&mut self, event: &Event, revision: Revision) -> Option<Change> {
         self.revision = self.revision.max(revision);
-        match event {
+        let change = match event {
             Event::Put(entry) => self.put(&entry.key, &entry.value, revision),
             Event::Deleted { key } => self.delete(key),
+        };
+        if let Some(change) = &change {
+            self.changes.note(change);
         }
+        change
     }
 
     fn put(&mut self, key: &Key, value: &[u8], revision: Revision) -> Option<Change> {
@@ -197,6 +208,11 @@ impl View {
                 self.join_tokens.insert(token.id.clone(), token);
                 None
             }
+            AccountSetting::TABLE => {
+                let setting = read::<AccountSetting>(key, value, revision)?;
+                self.account_settings.insert(setting.name(), setting);
+                None
+            }
             _ => None,
         })
     }
@@ -247,6 +263,10 @@ impl View {
             }
             JoinToken::TABLE => {
                 self.join_tokens.remove(name);
+                None
+            }
+            AccountSetting::TABLE => {
+                self.account_settings.remove(name);
                 None
             }
             _ => None,

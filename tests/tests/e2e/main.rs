@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bad_input;
+mod capacity;
 mod client;
 mod deployment;
 mod loss;
+mod placement;
 mod replacement;
 mod service;
 

@@ -156,6 +156,13 @@ fn bounded(path: &str) -> &str {
         .unwrap_or_default()
 }
 
+impl From<ApiError> for Status {
+    /// For services beside the ECS API, which have no request id.
+    fn from(error: ApiError) -> Self {
+        status(&error, "")
+    }
+}
+
 /// An error as gRPC tells it.
 fn status(error: &ApiError, request_id: &str) -> Status {
     let name = error.kind.name();

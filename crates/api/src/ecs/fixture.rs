@@ -1,14 +1,15 @@
 //! What the tests of the operations work with: a store in memory, a simple placer, a fixed clock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use longshore_model::instance::{
     Connection, Incarnation, Instance, InstanceStatus, Resources, ZONE_ATTRIBUTE,
 };
-use longshore_model::placement::{Rejection, Unplaced};
+use longshore_model::placement::{PlacementConstraint, Rejection, Unplaced};
 use longshore_model::plan::Ctx;
+use longshore_model::query::Subject as _;
 use longshore_model::report::{ContainerReport, TaskReport};
 use longshore_model::service::Service;
 use longshore_model::task::{ContainerStatus, NewTask, ServiceTask, Task, TaskStatus};
@@ -18,6 +19,7 @@ use longshore_model::{
 use longshore_store::table::Record;
 use longshore_store::{Db, Memory, Store, Stored, Txn, View};
 
+use super::instance::Queried;
 use crate::auth::Caller;
 use crate::context::{Ecs, PlacementAnswer, PlacementRequest, Placer};
 use crate::error::ApiError;
@@ -40,11 +42,19 @@ pub(super) fn arn(resource: &str) -> String {
     format!("arn:aws:ecs:us-east-1:000000000000:{resource}")
 }
 
-/// Places on the first instance with room; looks at status, link, CPU, memory and ports.
-struct FirstFit;
+/// Places on the first instance with room; looks at status, link, CPU, memory, ports and
+/// constraints. Of strategies it only notes that they were asked for.
+#[derive(Default)]
+struct FirstFit {
+    /// The constraints and strategies of every request, as text.
+    asked: Arc<Mutex<Vec<String>>>,
+}
 
 impl Placer for FirstFit {
     fn place(&self, view: &View, request: &PlacementRequest<'_>, _: &mut Ctx) -> PlacementAnswer {
+        let mut asked: Vec<String> = request.constraints.iter().map(|c| c.to_string()).collect();
+        asked.extend(request.strategy.iter().map(|rule| rule.to_string()));
+        self.asked.lock().unwrap().push(asked.join(", "));
         let demand = request.definition.demand();
         let mut taken: Vec<(&Instance, Resources)> = view
             .cluster_instances(request.cluster)
@@ -55,16 +65,19 @@ impl Placer for FirstFit {
         let mut answer = PlacementAnswer::default();
         for _ in 0..request.count {
             let mut unplaced = Unplaced::default();
-            let fitting =
-                taken
-                    .iter_mut()
-                    .find(|(instance, taken)| match reject(instance, taken, &demand) {
-                        None => true,
-                        Some(rejection) => {
-                            unplaced.rejections.insert(instance.id, rejection);
-                            false
-                        }
-                    });
+            let fitting = taken.iter_mut().find(|(instance, taken)| {
+                let rejection = reject(instance, taken, &demand).or_else(|| {
+                    let holds_group = answer.placed.contains(&instance.id);
+                    constrain(view, instance, request, holds_group)
+                });
+                match rejection {
+                    None => true,
+                    Some(rejection) => {
+                        unplaced.rejections.insert(instance.id, rejection);
+                        false
+                    }
+                }
+            });
             match fitting {
                 Some((instance, taken)) => {
                     taken.add(&demand);
@@ -78,6 +91,28 @@ impl Placer for FirstFit {
         }
         answer
     }
+}
+
+/// The first constraint that the instance does not meet. `holds_group` is whether a task of the
+/// group was placed there by this request.
+fn constrain(
+    view: &View,
+    instance: &Instance,
+    request: &PlacementRequest<'_>,
+    holds_group: bool,
+) -> Option<Rejection> {
+    let queried = Queried { view, instance };
+    request
+        .constraints
+        .iter()
+        .find_map(|constraint| match constraint {
+            PlacementConstraint::MemberOf(expression) => {
+                (!expression.evaluate(&queried)).then(|| Rejection::MemberOf(expression.clone()))
+            }
+            PlacementConstraint::DistinctInstance => (holds_group
+                || queried.hosts_group(&|group| group == request.group))
+            .then_some(Rejection::DistinctInstance),
+        })
 }
 
 fn reject(instance: &Instance, taken: &Resources, demand: &Resources) -> Option<Rejection> {
@@ -111,6 +146,7 @@ pub(super) struct Fixture {
     pub(super) ecs: Arc<Ecs>,
     pub(super) store: Arc<Memory>,
     millis: Arc<AtomicU64>,
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fixture {
@@ -121,11 +157,13 @@ impl Fixture {
             .await
             .unwrap();
         let millis = Arc::new(AtomicU64::new(START_SECONDS * 1000));
+        let placer = FirstFit::default();
+        let asked = Arc::clone(&placer.asked);
         let (clock, drawn) = (Arc::clone(&millis), AtomicU64::new(1));
         let ecs = Arc::new(Ecs {
             realm: realm(),
             db,
-            placer: Arc::new(FirstFit),
+            placer: Arc::new(placer),
             clock: Arc::new(move || {
                 UNIX_EPOCH + Duration::from_millis(clock.load(Ordering::Relaxed))
             }),
@@ -133,7 +171,12 @@ impl Fixture {
                 u128::from(drawn.fetch_add(1, Ordering::Relaxed)) * 0x9e37_79b9_7f4a_7c15_f39c_c060
             }),
         });
-        Self { ecs, store, millis }
+        Self {
+            ecs,
+            store,
+            millis,
+            asked,
+        }
     }
 
     /// With the cluster `default` and the task definition `web:1`.
@@ -149,6 +192,11 @@ impl Fixture {
         let fixture = Self::with_cluster().await;
         fixture.add_instance(1).await;
         fixture
+    }
+
+    /// The constraints and strategies of the placement requests since it was last asked.
+    pub(super) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
     }
 
     /// Moves the clock.
@@ -251,8 +299,10 @@ impl Fixture {
                 memory: Mib(1024),
                 tcp_ports: [22].into(),
                 udp_ports: [].into(),
+                ..Resources::default()
             },
             attributes: attributes.into(),
+            custom_attributes: [].into(),
             hostname: format!("node-{id}"),
             agent_version: "0.1.0".into(),
             docker_version: "20.10.24".into(),

@@ -11,7 +11,8 @@ use longshore_store::{Stored, View};
 use super::advise;
 use crate::error::ApiError;
 
-fn is_arn(text: &str) -> bool {
+/// Whether a text is an ARN rather than a name or an id.
+pub(super) fn is_arn(text: &str) -> bool {
     text.starts_with("arn:")
 }
 
@@ -97,16 +98,22 @@ pub fn service(realm: &Realm, of: &ClusterName, text: &str) -> Result<ServiceNam
 
 /// A container instance: its id or ARN.
 pub fn instance(realm: &Realm, of: &ClusterName, text: &str) -> Result<InstanceId, ApiError> {
+    instance_in("containerInstance", realm, of, text)
+}
+
+/// A container instance that another member than `containerInstance` names.
+pub(super) fn instance_in(
+    member: &str,
+    realm: &Realm,
+    of: &ClusterName,
+    text: &str,
+) -> Result<InstanceId, ApiError> {
     if !is_arn(text) {
-        return plain("containerInstance", text);
+        return plain(member, text);
     }
     match realm.parse(text)? {
         Resource::Instance(cluster, id) => same_cluster(of, cluster).map(|()| id),
-        _ => Err(wrong_kind(
-            "containerInstance",
-            text,
-            "a container instance id",
-        )),
+        _ => Err(wrong_kind(member, text, "a container instance id")),
     }
 }
 

@@ -8,6 +8,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use longshore_model::instance::{Instance, InstanceStatus, Resources};
+use longshore_model::query::{Expression, Subject};
 use longshore_model::task::{StopCode, Task};
 use longshore_model::{ClusterName, InstanceId, Port, Realm, Timestamp};
 use longshore_proto::ecs;
@@ -40,17 +41,21 @@ fn show(realm: &Realm, view: &View, instance: &Instance, tags: bool) -> ecs::Con
         // Of ports, ECS lists in both places those that are taken.
         tcp_ports: taken.tcp_ports,
         udp_ports: taken.udp_ports,
+        network_interfaces: registered
+            .network_interfaces
+            .saturating_sub(taken.network_interfaces),
+        gpus: registered.gpus.difference(&taken.gpus).cloned().collect(),
     };
     let tasks = view
         .instance_tasks(&instance.cluster, instance.id)
         .map(|task| &**task);
     let counts = TaskCounts::of(tasks);
     let attributes = instance
-        .attributes
-        .iter()
+        .all_attributes()
+        .into_iter()
         .map(|(name, value)| ecs::Attribute {
-            name: Some(name.clone()),
-            value: value.clone(),
+            name: Some(name),
+            value,
             ..ecs::Attribute::default()
         });
     ecs::ContainerInstance {
@@ -61,8 +66,8 @@ fn show(realm: &Realm, view: &View, instance: &Instance, tags: bool) -> ecs::Con
             agent_hash: None,
             docker_version: Some(format!("DockerVersion: {}", instance.docker_version)),
         }),
-        remaining_resources: show_resources(&remaining),
-        registered_resources: show_resources(registered),
+        remaining_resources: show_resources(&remaining, registered),
+        registered_resources: show_resources(registered, registered),
         status: Some(instance.status.as_str().to_owned()),
         status_reason: instance.status_reason.clone(),
         agent_connected: Some(instance.connection.is_connected()),
@@ -75,7 +80,8 @@ fn show(realm: &Realm, view: &View, instance: &Instance, tags: bool) -> ecs::Con
     }
 }
 
-fn show_resources(resources: &Resources) -> Vec<ecs::Resource> {
+/// Amounts on the wire; of what the instance never had there is no entry.
+fn show_resources(resources: &Resources, registered: &Resources) -> Vec<ecs::Resource> {
     let amount = |name: &str, value: u32| ecs::Resource {
         name: Some(name.to_owned()),
         r#type: Some("INTEGER".to_owned()),
@@ -84,20 +90,25 @@ fn show_resources(resources: &Resources) -> Vec<ecs::Resource> {
         integer_value: Some(number(value)),
         string_set_value: Vec::new(),
     };
-    let ports = |name: &str, ports: &BTreeSet<Port>| ecs::Resource {
+    let set = |name: &str, values: Vec<String>| ecs::Resource {
         name: Some(name.to_owned()),
         r#type: Some("STRINGSET".to_owned()),
         double_value: Some(0.0),
         long_value: Some(0),
         integer_value: Some(0),
-        string_set_value: ports.iter().map(Port::to_string).collect(),
+        string_set_value: values,
     };
-    vec![
+    let ports = |ports: &BTreeSet<Port>| ports.iter().map(Port::to_string).collect();
+    let mut shown = vec![
         amount("CPU", resources.cpu.0),
         amount("MEMORY", resources.memory.0),
-        ports("PORTS", &resources.tcp_ports),
-        ports("PORTS_UDP", &resources.udp_ports),
-    ]
+        set("PORTS", ports(&resources.tcp_ports)),
+        set("PORTS_UDP", ports(&resources.udp_ports)),
+    ];
+    if !registered.gpus.is_empty() {
+        shown.push(set("GPU", resources.gpus.iter().cloned().collect()));
+    }
+    shown
 }
 
 /// The instances a request names, in its order.
@@ -114,6 +125,62 @@ fn read_ids(
         .collect()
 }
 
+/// The filter of a request; the empty text is none.
+fn read_filter(text: &str) -> Result<Option<Expression>, ApiError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Expression::parse(text)
+        .map(Some)
+        .map_err(|error| ApiError::invalid_parameter(format!("filter is not valid: {error}.")))
+}
+
+/// An instance as the cluster query language sees it.
+pub(super) struct Queried<'a> {
+    pub(super) view: &'a View,
+    pub(super) instance: &'a Instance,
+}
+
+impl Queried<'_> {
+    fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.view
+            .instance_tasks(&self.instance.cluster, self.instance.id)
+            .map(|task| &**task)
+    }
+}
+
+impl Subject for Queried<'_> {
+    fn agent_connected(&self) -> bool {
+        self.instance.connection.is_connected()
+    }
+
+    fn agent_version(&self) -> &str {
+        &self.instance.agent_version
+    }
+
+    /// No instance here is one of EC2.
+    fn ec2_instance_id(&self) -> Option<&str> {
+        None
+    }
+
+    fn registered_at(&self) -> Timestamp {
+        self.instance.registered_at
+    }
+
+    /// The number that DescribeContainerInstances shows.
+    fn running_tasks_count(&self) -> u32 {
+        u32::try_from(TaskCounts::of(self.tasks()).running).unwrap_or_default()
+    }
+
+    fn attribute(&self, name: &str) -> Option<Option<&str>> {
+        self.instance.attribute(name)
+    }
+
+    fn hosts_group(&self, test: &dyn Fn(&str) -> bool) -> bool {
+        self.tasks().any(|task| task.is_live() && test(&task.group))
+    }
+}
+
 /// Lists instances, oldest first; all but INACTIVE ones if no status is asked for.
 pub struct ListContainerInstances;
 
@@ -123,20 +190,18 @@ impl Operation for ListContainerInstances {
     type Output = ecs::ListContainerInstancesResponse;
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
-        let page = PageRequest::new(
+        let text = input.filter.as_deref().unwrap_or_default();
+        let status = input.status.as_deref().filter(|status| !status.is_empty());
+        let page = PageRequest::filtered(
             Self::NAME,
+            &[text, status.unwrap_or_default()],
             input.next_token.as_deref(),
             input.max_results,
             MAX_RESULTS,
             MAX_RESULTS,
         )?;
         let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
-        if input.filter.is_some() {
-            return Err(ApiError::invalid_parameter(
-                "filter is not supported yet. List all instances and filter on your side.",
-            ));
-        }
-        let status = input.status.as_deref();
+        let filter = read_filter(text)?;
         if let Some(status) = status {
             let known = [
                 "ACTIVE",
@@ -155,6 +220,12 @@ impl Operation for ListContainerInstances {
             .filter(|instance| match status {
                 Some(status) => instance.status.as_str() == status,
                 None => instance.status != InstanceStatus::Inactive,
+            })
+            .filter(|instance| {
+                let view = &view;
+                filter
+                    .as_ref()
+                    .is_none_or(|filter| filter.evaluate(&Queried { view, instance }))
             })
             .map(|instance| {
                 let key = creation_key(instance.registered_at, instance.id);
@@ -335,7 +406,7 @@ fn deregister(
         // The view still has the tasks that this commit gives up.
         shown.running_tasks_count = Some(0);
         shown.pending_tasks_count = Some(0);
-        shown.remaining_resources = show_resources(&instance.registered);
+        shown.remaining_resources = show_resources(&instance.registered, &instance.registered);
     }
     Ok((txn, (shown, live.len().saturating_sub(MAX_GIVEN_UP))))
 }

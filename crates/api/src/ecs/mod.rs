@@ -11,20 +11,28 @@
 //! | [`task`] | tasks: run, start, stop, describe, list |
 //! | [`service`] | services and their deployments |
 //! | [`instance`] | container instances |
+//! | [`attribute`] | attributes that users put on container instances |
+//! | [`account_setting`] | account settings and their defaults |
 //! | [`tag`] | tags of all of them |
 //! | [`identifier`] | names and ARNs in requests |
+//! | [`dry_run`] | what requests would do, for explanations |
+//! | `placement` | placement constraints and strategies of requests |
 //! | `fault` | what is wrong with a request |
 //! | `amount` | CPU and memory as text |
 //! | `wire` | what all of them share between wire and model |
 
+pub mod account_setting;
 mod amount;
+pub mod attribute;
 pub mod cluster;
+pub mod dry_run;
 mod fault;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fixture;
 pub mod identifier;
 pub mod instance;
+mod placement;
 pub mod service;
 pub mod tag;
 pub mod task;

@@ -1,11 +1,11 @@
 //! Services: CreateService (in `create`), UpdateService (in `update`), DescribeServices,
 //! ListServices, DeleteService.
 
-mod create;
+pub(super) mod create;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
-mod update;
+pub(super) mod update;
 
 use longshore_model::service::{
     Deployment, DeploymentConfiguration, MAX_DESIRED_COUNT, PropagateTags, Rollout, Service,
@@ -18,7 +18,7 @@ use longshore_store::{Stored, Txn, View};
 use serde::{Deserialize, Serialize};
 
 use super::wire::{self, TaskCounts, creation_key, missing, number, recall, record, show_tags_if};
-use super::{advise, batch, identifier, includes_tags, required, word};
+use super::{advise, batch, identifier, includes_tags, placement, required, word};
 use crate::auth::Caller;
 use crate::context::Ecs;
 use crate::error::ApiError;
@@ -97,6 +97,8 @@ fn show(
         deployments: deployments.collect(),
         events: service.events.iter().map(show_event).collect(),
         created_at: Some(wire::time(service.created_at)),
+        placement_constraints: placement::show_constraints(&service.placement_constraints),
+        placement_strategy: placement::show_strategy(&service.placement_strategy),
         health_check_grace_period_seconds: Some(
             members
                 .health_check_grace_period_seconds
@@ -296,7 +298,7 @@ fn not_found(cluster: &ClusterName, name: &ServiceName) -> ApiError {
     )
 }
 
-fn find<'a>(
+pub(super) fn find<'a>(
     view: &'a View,
     cluster: &ClusterName,
     name: &ServiceName,

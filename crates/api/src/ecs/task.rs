@@ -23,7 +23,8 @@ use crate::error::ApiError;
 use crate::operation::Operation;
 use crate::page::{MAX_RESULTS, PageRequest};
 
-pub use run::{RunTask, StartTask};
+pub(super) use run::dry_run;
+pub use run::{AskedTasks, RunTask, StartTask};
 
 /// Tasks one DescribeTasks may name.
 const MAX_DESCRIBED: usize = 100;

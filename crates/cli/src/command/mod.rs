@@ -3,8 +3,11 @@
 mod completions;
 mod down;
 mod env;
+mod explain;
+mod instance;
 mod join_token;
 mod service;
+mod service_plan;
 mod status;
 mod task;
 mod task_definition;
@@ -118,6 +121,8 @@ enum Command {
     TaskDefinition(task_definition::TaskDefinition),
     Task(task::Task),
     Service(service::Service),
+    Explain(explain::Explain),
+    Instance(instance::Instance),
     Completions(completions::Completions),
 }
 
@@ -139,6 +144,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::TaskDefinition(definition) => definition.run(global).await?,
         Command::Task(task) => return task.run(global).await,
         Command::Service(service) => service.run(global).await?,
+        Command::Explain(explain) => explain.run(global).await?,
+        Command::Instance(instance) => instance.run(global).await?,
         Command::Completions(completions) => completions.run()?,
     }
     Ok(ExitCode::SUCCESS)

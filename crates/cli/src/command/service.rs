@@ -9,9 +9,11 @@ use longshore_proto::ecs;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use super::service_plan::Plan;
 use super::{ClusterArgument, Global, Output, parse_duration};
 use crate::api::{self, Api, ApiError, Patience};
 use crate::listing;
+use crate::placement::{self, PlacementArguments};
 use crate::table::{self, Listing};
 use crate::terminal::{self, Progress};
 
@@ -39,6 +41,9 @@ EXAMPLES:
 const CREATE_EXAMPLES: &str = "\
 EXAMPLES:
     longshore service create web --task-definition web:3 --count 2 --wait
+
+  Each task on an instance of its own, the fullest first:
+    longshore service create web --task-definition web --constraint distinctInstance --strategy binpack:memory
 
   For everything else that a service can be told, use the stock command:
     aws ecs create-service --service-name web --task-definition web:3 --desired-count 2 …";
@@ -76,6 +81,7 @@ pub(crate) struct Service {
 #[derive(Debug, Subcommand)]
 enum Command {
     Create(Create),
+    Plan(Plan),
     List(List),
     Describe(Describe),
     Events(Events),
@@ -97,6 +103,8 @@ struct Create {
     /// How many tasks to keep running
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(0..))]
     count: i32,
+    #[command(flatten)]
+    placement: PlacementArguments,
     /// Return when the service is stable
     #[arg(long)]
     wait: bool,
@@ -184,6 +192,7 @@ impl Service {
         let mut api = global.connect().await?;
         match self.command {
             Command::Create(create) => create.run(global, &mut api).await,
+            Command::Plan(plan) => plan.run(global, &mut api).await,
             Command::List(list) => {
                 let services = listing::services(&api, &list.cluster.cluster).await?;
                 show(global, &json!({ "services": services }), || {
@@ -217,6 +226,8 @@ impl Create {
             service_name: Some(self.name),
             task_definition: Some(self.task_definition),
             desired_count: Some(self.count),
+            placement_constraints: self.placement.constraints,
+            placement_strategy: self.placement.strategy,
             ..Default::default()
         };
         let response = api::answer(api.ecs.create_service(request).await)?;
@@ -499,6 +510,11 @@ fn description(service: &ecs::Service, now_millis: i64, colour: bool) -> String 
             table::text(reason.or(deployment.rollout_state.as_ref())).into(),
         ]);
     }
+    let constraints = service.placement_constraints.iter();
+    text.push_str(&placement::lines(
+        constraints.map(|c| (&c.r#type, &c.expression)),
+        &service.placement_strategy,
+    ));
     text.push('\n');
     text.push_str(&deployments.text("No deployments."));
     text.push('\n');

@@ -91,7 +91,7 @@ async fn gather(api: &Api, cluster: Option<&str>) -> Result<Vec<ClusterStatus>, 
         }
         let name = cluster.cluster_name.clone().unwrap_or_default();
         all.push(ClusterStatus {
-            container_instances: listing::container_instances(api, &name).await?,
+            container_instances: listing::container_instances(api, &name, None).await?,
             services: listing::services(api, &name).await?,
             tasks: listing::tasks(api, &name, false).await?,
             cluster,
@@ -129,7 +129,7 @@ fn headline(cluster: &ecs::Cluster) -> String {
     )
 }
 
-fn instances_table(instances: &[ecs::ContainerInstance], colour: bool) -> String {
+pub(super) fn instances_table(instances: &[ecs::ContainerInstance], colour: bool) -> String {
     let titles = [
         "INSTANCE",
         "ZONE",

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::{ClusterArgument, Global, Output, UsageError};
 use crate::api::{self, Api, ApiError, Patience};
 use crate::listing;
+use crate::placement::PlacementArguments;
 use crate::table::{self, Listing};
 use crate::terminal::{self, Progress};
 
@@ -31,7 +32,11 @@ EXAMPLES:
     longshore task run web --wait --override-command sh -c env
 
   Keep the id:
-    id=$(longshore task run web)";
+    id=$(longshore task run web)
+
+  Only where the instances have an attribute, spread over zones:
+    constraint='attribute:disk == ssd'
+    longshore task run web --constraint \"$constraint\" --strategy spread:attribute:ecs.availability-zone";
 
 const STOP_EXAMPLES: &str = "\
 EXAMPLES:
@@ -95,6 +100,9 @@ struct Run {
     /// Container that --env and --override-command are for, when there are several
     #[arg(long, value_name = "NAME")]
     container: Option<String>,
+
+    #[command(flatten)]
+    placement: PlacementArguments,
 
     /// Follow the tasks until they stop, and exit as their essential container did
     #[arg(long)]
@@ -178,6 +186,8 @@ impl Run {
             task_definition: Some(self.task_definition.clone()),
             count: Some(self.count),
             overrides,
+            placement_constraints: self.placement.constraints.clone(),
+            placement_strategy: self.placement.strategy.clone(),
             ..Default::default()
         };
         let mut response = api::answer(api.ecs.run_task(request).await)?;
@@ -372,17 +382,16 @@ fn ending(task: &ecs::Task) -> String {
 }
 
 /// Failures of a call in one line, equal reasons once.
+/// What is told of the failures of a call: the first one, which is that of the instance that came
+/// closest and counts what the others lacked; without such a detail, every reason once.
 fn failures(failures: &[ecs::Failure]) -> String {
-    let mut reasons: Vec<String> = failures
-        .iter()
-        .map(|failure| {
-            let reason = table::text(failure.reason.as_ref());
-            match &failure.detail {
-                Some(detail) => format!("{reason} ({detail})"),
-                None => reason.to_owned(),
-            }
-        })
-        .collect();
+    let reason = |failure: &ecs::Failure| table::text(failure.reason.as_ref()).to_owned();
+    if let Some(first) = failures.first()
+        && let Some(detail) = &first.detail
+    {
+        return format!("{} ({detail})", reason(first));
+    }
+    let mut reasons: Vec<String> = failures.iter().map(reason).collect();
     reasons.sort_unstable();
     reasons.dedup();
     if reasons.is_empty() {
@@ -648,6 +657,21 @@ ffff          PENDING  family:batch  -                -             -           
         let several = [failure("RESOURCE:CPU"), failure("AGENT"), failure("AGENT")];
         assert_eq!(failures(&several), "AGENT, RESOURCE:CPU");
         assert_eq!(failures(&[]), "no reason was given");
+        let detailed = |reason: &str, detail: &str| ecs::Failure {
+            detail: Some(detail.to_owned()),
+            ..failure(reason)
+        };
+        let several = [
+            detailed(
+                "RESOURCE:CPU",
+                "wants 9 CPU units, 1 left; of 2 instances: ...",
+            ),
+            detailed("AGENT", "its agent is not connected; of 2 instances: ..."),
+        ];
+        assert_eq!(
+            failures(&several),
+            "RESOURCE:CPU (wants 9 CPU units, 1 left; of 2 instances: ...)"
+        );
     }
 
     #[test]

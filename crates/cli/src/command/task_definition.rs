@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Global, Output};
 use crate::table::{self, Listing};
-use crate::{api, definition_file, listing, terminal};
+use crate::{api, definition_file, listing, placement, terminal};
 
 const EXAMPLES: &str = "\
 EXAMPLES:
@@ -229,7 +229,13 @@ fn description(definition: &ecs::TaskDefinition, colour: bool) -> String {
             command(container),
         ]);
     }
-    format!("{}\n{}", whole.text(""), containers.text("No containers."))
+    let constraints = definition.placement_constraints.iter();
+    let constraints = placement::lines(constraints.map(|c| (&c.r#type, &c.expression)), &[]);
+    format!(
+        "{}{constraints}\n{}",
+        whole.text(""),
+        containers.text("No containers.")
+    )
 }
 
 /// `*->80/tcp`, with a star for a port that the instance chooses.
@@ -299,6 +305,7 @@ mod tests {
             r#"{
                 "taskDefinitionArn": "a:task-definition/web:3", "status": "ACTIVE",
                 "networkMode": "bridge", "cpu": "256", "registeredAt": 1700000000,
+                "placementConstraints": [{"type": "memberOf", "expression": "attribute:disk == ssd"}],
                 "containerDefinitions": [{
                     "name": "app", "image": "demo", "memory": 128, "essential": true,
                     "portMappings": [{"containerPort": 80}, {"containerPort": 53, "hostPort": 53, "protocol": "udp"}],
@@ -312,6 +319,7 @@ mod tests {
             "\
 TASK DEFINITION  STATUS  NETWORK  CPU  MEMORY  REGISTERED
 web:3            ACTIVE  bridge   256       -  2023-11-14T22:13:20Z
+Constraint: attribute:disk == ssd
 
 CONTAINER  IMAGE  CPU  MEMORY  ESSENTIAL  PORTS                  COMMAND
 app        demo     -     128  yes        *->80/tcp, 53->53/udp  sh -c \"echo hello\"

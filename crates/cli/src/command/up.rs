@@ -615,7 +615,7 @@ async fn connected(api: &Api, instances: &[InstanceFile]) -> anyhow::Result<usiz
     }
     let mut count = 0;
     for (cluster, ids) in by_cluster {
-        let described = listing::container_instances(api, cluster).await?;
+        let described = listing::container_instances(api, cluster, None).await?;
         let connected = described.iter().filter(|instance| {
             instance.agent_connected == Some(true)
                 && instance

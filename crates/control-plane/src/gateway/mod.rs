@@ -8,6 +8,7 @@ pub mod registration;
 pub mod report;
 mod session;
 pub mod sessions;
+pub mod switchboard;
 pub mod wire;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::identity::authority::{Authority, node_of};
 use crate::identity::join;
 use sessions::Sessions;
+use switchboard::Switchboard;
 
 /// Messages to one agent that may wait before the session is closed as too slow.
 const OUTBOUND_BACKLOG: usize = 256;
@@ -35,15 +37,19 @@ pub struct Gateway {
     ecs: Arc<Ecs>,
     authority: Arc<Authority>,
     sessions: Sessions,
+    switchboard: Switchboard,
 }
 
 impl Gateway {
-    /// A gateway over this state. `sessions` is shared with whoever asks agents for something.
+    /// A gateway over this state, in a runtime. `sessions` is shared with whoever asks agents for
+    /// something.
     pub fn new(ecs: Arc<Ecs>, authority: Arc<Authority>, sessions: Sessions) -> Self {
+        let switchboard = Switchboard::follow(&ecs.db);
         Self {
             ecs,
             authority,
             sessions,
+            switchboard,
         }
     }
 

@@ -77,6 +77,7 @@ impl Registration {
                 memory: Mib(capacity.memory),
                 tcp_ports: ports(capacity.reserved_tcp_ports).map_err(bad_port)?,
                 udp_ports: ports(capacity.reserved_udp_ports).map_err(bad_port)?,
+                ..Resources::default()
             },
             attributes: attributes
                 .into_iter()
@@ -139,6 +140,7 @@ impl Registration {
                     status_reason: None,
                     registered: Resources::default(),
                     attributes: BTreeMap::new(),
+                    custom_attributes: BTreeMap::new(),
                     hostname: String::new(),
                     agent_version: String::new(),
                     docker_version: String::new(),
@@ -223,8 +225,10 @@ pub(super) fn deregistered(instance: InstanceId) -> Status {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use longshore_store::table::{self, Record};
-    use longshore_store::{Entry, Event};
+    use longshore_store::{Db, Entry, Event, Memory, Store};
 
     use super::*;
 
@@ -247,6 +251,7 @@ mod tests {
             status_reason: None,
             registered: Resources::default(),
             attributes: BTreeMap::new(),
+            custom_attributes: BTreeMap::new(),
             hostname: String::new(),
             agent_version: String::new(),
             docker_version: String::new(),
@@ -289,5 +294,39 @@ mod tests {
         let registration = Registration::read(hello).unwrap();
         let (_, since) = registration.register(&view, &cluster, ID, now).unwrap();
         assert_eq!(since, Timestamp::from_millis(6));
+    }
+
+    #[tokio::test]
+    async fn a_registration_replaces_what_the_agent_said_and_nothing_that_users_put() {
+        let store: Arc<dyn Store> = Arc::new(Memory::default());
+        let db = Db::open(store).await.unwrap();
+        let mut before = instance(Connection::Disconnected(Timestamp::default()));
+        before.attributes = BTreeMap::from([("old".to_owned(), None)]);
+        before.custom_attributes = BTreeMap::from([("stack".to_owned(), Some("prod".to_owned()))]);
+        let mut txn = Txn::new();
+        txn.create(&before);
+        db.commit(txn).await.unwrap();
+        let hello = Hello {
+            incarnation: Some(longshore_proto::agent::Incarnation {
+                boot_id: "boot".to_owned(),
+                agent_started_at: 1,
+            }),
+            capacity: Some(longshore_proto::agent::Capacity::default()),
+            attributes: [("stack".to_owned(), "test".to_owned())].into(),
+            ..Hello::default()
+        };
+        let registration = Registration::read(hello).unwrap();
+        let cluster = ClusterName::default_cluster();
+        let now = Timestamp::from_millis(7);
+        let (txn, _) = registration
+            .register(&db.view(), &cluster, ID, now)
+            .unwrap();
+        db.commit(txn).await.unwrap();
+        let view = db.view();
+        let after = &view.instances[&(cluster, ID)];
+        assert_eq!(after.custom_attributes, before.custom_attributes);
+        assert_eq!(after.attribute("stack"), Some(Some("prod")));
+        assert_eq!(after.attribute("old"), None);
+        assert_eq!(after.attributes["stack"].as_deref(), Some("test"));
     }
 }

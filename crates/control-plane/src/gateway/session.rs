@@ -85,7 +85,7 @@ async fn converse(
 ) -> Result<(), Status> {
     let ecs = &gateway.ecs;
     // Subscribed before the set is made: a change in between is sent twice rather than never.
-    let mut changes = ecs.db.subscribe();
+    let mut changes = gateway.switchboard.subscribe(cluster, instance);
     let mut assignments = Assignments::new(cluster.clone(), instance);
     let welcome = Welcome {
         cluster: cluster.to_string(),

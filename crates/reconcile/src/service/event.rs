@@ -75,7 +75,7 @@ impl Events {
             Some((instance, rejection)) => format!(
                 "The closest matching container-instance {instance} {} {rejection}. Of {} instances: {}.",
                 rejection.ecs_event(),
-                why.rejections.len(),
+                why.instances(),
                 why.counts()
             ),
         };

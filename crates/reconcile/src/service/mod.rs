@@ -24,7 +24,7 @@ use longshore_model::service::{Rollout, Service, ServiceStatus};
 use longshore_model::task::Task;
 use longshore_model::task_definition::TaskDefinition;
 use longshore_model::{Family, InstanceId};
-use longshore_scheduler::Node;
+use longshore_scheduler::Attempt;
 
 use crate::Action;
 use event::Events;
@@ -43,9 +43,7 @@ pub struct View<'a> {
     pub tasks: Vec<&'a Task>,
     /// The definition of each of its deployments.
     pub definitions: BTreeMap<(Family, u32), &'a TaskDefinition>,
-    /// The instances of its cluster, each with the number of its tasks.
-    pub nodes: Vec<Node>,
-    /// Those of them that are DRAINING.
+    /// The instances of its cluster that are DRAINING.
     pub draining: BTreeSet<InstanceId>,
     /// How long a task must be RUNNING to count as healthy.
     pub healthy_after: Duration,
@@ -59,8 +57,9 @@ struct Draft<'a> {
     events: Events,
 }
 
-/// Decides about one service.
-pub fn reconcile(view: &View<'_>, ctx: &mut Ctx) -> Plan<Action> {
+/// Decides about one service. `attempt` is of the index of its cluster, as far as the view; what
+/// the plan places counts in it, and the caller keeps it while the plan is committed.
+pub fn reconcile(view: &View<'_>, attempt: &mut Attempt<'_>, ctx: &mut Ctx) -> Plan<Action> {
     let mut draft = Draft {
         view,
         service: view.service.clone(),
@@ -69,7 +68,7 @@ pub fn reconcile(view: &View<'_>, ctx: &mut Ctx) -> Plan<Action> {
     };
     draft.account_stops(ctx);
     match view.service.status {
-        ServiceStatus::Active => draft.keep(ctx),
+        ServiceStatus::Active => draft.keep(attempt, ctx),
         ServiceStatus::Draining => draft.drain(),
         ServiceStatus::Inactive => {}
     }
@@ -78,10 +77,10 @@ pub fn reconcile(view: &View<'_>, ctx: &mut Ctx) -> Plan<Action> {
 
 impl Draft<'_> {
     /// An ACTIVE service: start what is missing, stop what is too much, see how far it got.
-    fn keep(&mut self, ctx: &mut Ctx) {
+    fn keep(&mut self, attempt: &mut Attempt<'_>, ctx: &mut Ctx) {
         let tally = Tally::of(self.view, ctx.now);
-        let started = self.start_missing(&tally, ctx);
-        self.stop_surplus(&tally);
+        let started = self.start_missing(&tally, attempt, ctx);
+        self.stop_surplus(&tally, attempt.index(), ctx);
         self.stop_replaced(&tally, started);
         self.retire_deployments(&tally);
         self.judge(&tally, started, ctx);

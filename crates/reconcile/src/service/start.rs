@@ -1,5 +1,6 @@
 //! Starting what is missing, and waiting between attempts that keep failing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_model::Timestamp;
@@ -8,11 +9,11 @@ use longshore_model::service::{PropagateTags, Service};
 use longshore_model::tag::Tags;
 use longshore_model::task::{NewTask, Overrides, ServiceTask, StopCode, Task};
 use longshore_model::task_definition::TaskDefinition;
+use longshore_scheduler::Attempt;
 
 use super::tally::{Tally, count};
 use super::{Draft, MAX_CHANGES, View};
-use crate::Action;
-use crate::placement::{self, Purpose};
+use crate::{Action, placement};
 
 /// Wait after the second failure in a row; doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -45,7 +46,12 @@ impl Draft<'_> {
 
     /// Starts tasks of the primary deployment as far as the configuration, the instances and
     /// earlier failures allow. Returns how many.
-    pub(super) fn start_missing(&mut self, tally: &Tally<'_>, ctx: &mut Ctx) -> u32 {
+    pub(super) fn start_missing(
+        &mut self,
+        tally: &Tally<'_>,
+        attempt: &mut Attempt<'_>,
+        ctx: &mut Ctx,
+    ) -> u32 {
         let desired = self.service.desired_count;
         let missing = desired.saturating_sub(tally.kept());
         let upper = self.service.deployment_configuration.upper(desired);
@@ -76,14 +82,14 @@ impl Draft<'_> {
         else {
             return 0;
         };
-        let mut nodes = self.view.nodes.clone();
-        let placed = placement::place(&mut nodes, definition, Purpose::Service, wanted, ctx);
+        let request = Arc::new(placement::of_service(&self.service, definition));
+        let placed = attempt.place(&request, wanted, ctx);
         let mut started = Vec::new();
-        for instance in &placed.placed {
+        for place in placed.placed {
             let id = ctx.task_id();
             let new = NewTask {
                 id,
-                instance: *instance,
+                instance: place.instance,
                 cluster: self.service.cluster.clone(),
                 group: self.service.group(),
                 started_by: Some(primary.id.to_string()),
@@ -96,7 +102,8 @@ impl Draft<'_> {
                 launch_type: self.service.launch_type.clone(),
             };
             started.push(id);
-            let task = Task::new(new, definition, ctx.now);
+            let mut task = Task::new(new, definition, ctx.now);
+            task.demand.gpus.extend(place.gpus);
             self.plan.actions.push(Action::CreateTask(Box::new(task)));
         }
         self.events.started(&started);

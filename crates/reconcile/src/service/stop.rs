@@ -1,11 +1,11 @@
 //! Stopping what is too much, and what is replaced.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use longshore_model::InstanceId;
-use longshore_model::plan::Reason;
+use longshore_model::TaskId;
+use longshore_model::plan::{Ctx, Reason};
 use longshore_model::task::{StopCode, Task};
+use longshore_scheduler::{Index, Kind, Standing};
 
 use super::tally::{Tally, count, running};
 use super::{Draft, MAX_CHANGES};
@@ -31,48 +31,34 @@ impl Draft<'_> {
     }
 
     /// Scale-in: the primary has more tasks than are desired. Those not RUNNING go first, then
-    /// those where the service has most, newest first.
-    pub(super) fn stop_surplus(&mut self, tally: &Tally<'_>) {
+    /// what the strategies of the service say.
+    pub(super) fn stop_surplus(&mut self, tally: &Tally<'_>, index: &Index, ctx: &mut Ctx) {
         let surplus = tally.kept().saturating_sub(self.service.desired_count);
-        let mut candidates: Vec<&Task> = Vec::new();
-        candidates.extend(&tally.starting);
-        candidates.extend(&tally.settling);
-        candidates.extend(&tally.healthy);
-        let victims = self.victims(candidates, surplus);
-        self.stop(&victims);
-    }
-
-    fn victims<'t>(&self, mut candidates: Vec<&'t Task>, surplus: u32) -> Vec<&'t Task> {
-        let zones: BTreeMap<InstanceId, &str> = self
-            .view
-            .nodes
-            .iter()
-            .map(|node| (node.id, node.zone.as_str()))
-            .collect();
-        let zone = |task: &Task| zones.get(&task.instance).copied().unwrap_or_default();
-        let mut victims = Vec::new();
-        for _ in 0..surplus {
-            let mut in_zone: BTreeMap<&str, u32> = BTreeMap::new();
-            let mut on_node: BTreeMap<InstanceId, u32> = BTreeMap::new();
-            for task in &candidates {
-                *in_zone.entry(zone(task)).or_default() += 1;
-                *on_node.entry(task.instance).or_default() += 1;
-            }
-            let rank = |task: &Task| {
-                (
-                    Reverse(running(task)),
-                    in_zone.get(zone(task)).copied(),
-                    on_node.get(&task.instance).copied(),
-                    task.created_at,
-                    task.id,
-                )
-            };
-            let Some(index) = (0..candidates.len()).max_by_key(|&i| rank(candidates[i])) else {
-                break;
-            };
-            victims.push(candidates.swap_remove(index));
+        if surplus == 0 {
+            return;
         }
-        victims
+        let kept = [&tally.starting, &tally.settling, &tally.healthy];
+        let kept: BTreeMap<TaskId, &Task> = kept
+            .into_iter()
+            .flatten()
+            .map(|task| (task.id, *task))
+            .collect();
+        let standing: Vec<Standing> = kept
+            .values()
+            .map(|task| Standing {
+                task: task.id,
+                instance: task.instance,
+                turn: Some(u8::from(running(task))),
+            })
+            .collect();
+        let chain = Kind::Service.chain(&self.service.placement_strategy);
+        let most = (surplus as usize).min(MAX_CHANGES);
+        let victims = index.victims(chain, &standing, most, ctx);
+        let victims: Vec<&Task> = victims
+            .iter()
+            .filter_map(|id| kept.get(id).copied())
+            .collect();
+        self.stop(&victims);
     }
 
     /// Old tasks stop as new ones become healthy; see the module's rules.

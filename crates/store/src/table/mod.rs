@@ -4,6 +4,7 @@
 //! number is bumped when a body of the new form cannot be read by the old code. A record that does
 //! not decode is quarantined by the [view](crate::view), never guessed at.
 
+mod account_setting;
 mod client_token;
 mod cluster;
 mod family;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 use crate::key::Key;
 
+pub use account_setting::AccountSetting;
 pub use client_token::ClientToken;
 pub use family::FamilyCounter;
 pub use join_token::JoinToken;

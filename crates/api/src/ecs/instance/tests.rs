@@ -127,11 +127,111 @@ async fn instances_are_listed_by_status() {
                 "Cluster not found.",
             ),
             (r#"{"status":"GONE"}"#, INVALID, "status \"GONE\""),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn a_filter_asks_what_instances_are() {
+    let fixture = Fixture::with_instance().await;
+    fixture.advance(std::time::Duration::from_secs(60));
+    fixture.add_instance(2).await;
+    let mut away = fixture.instance(2);
+    away.agent_version = "0.10.0".to_owned();
+    away.connection = longshore_model::instance::Connection::Disconnected(fixture.now());
+    away.custom_attributes
+        .insert("disk".to_owned(), Some("ssd".to_owned()));
+    fixture.write(&away).await;
+    fixture
+        .ok::<RunTask>(r#"{"taskDefinition":"web","group":"batch"}"#)
+        .await;
+    let task = fixture.only_task().id;
+    let list = async |input: serde_json::Value| {
+        let output = fixture
+            .ok::<ListContainerInstances>(&input.to_string())
+            .await;
+        let arns = output["containerInstanceArns"].as_array().unwrap().clone();
+        let last = |arn: &serde_json::Value| arn.as_str().unwrap().chars().last().unwrap();
+        arns.iter().map(last).collect::<String>()
+    };
+    for (filter, wanted) in [
+        ("", "12"),
+        ("attribute:disk == ssd", "2"),
+        ("attribute:disk != hdd", "2"),
+        ("not(attribute:disk exists)", "1"),
+        ("attribute:ecs.availability-zone in [zone-a, zone-b]", "12"),
+        ("agentConnected == true", "1"),
+        ("agentVersion > 0.9.0", "2"),
+        ("registeredAt > 2023-11-14T22:13:30Z", "2"),
+        ("ec2InstanceId =~ i-.*", ""),
+        ("runningTasksCount == 0", "12"),
+        ("task:group == batch", "1"),
+        ("!(task:group == batch) || runningTasksCount > 0", "2"),
+    ] {
+        assert_eq!(list(json!({ "filter": filter })).await, wanted, "{filter}");
+    }
+    fixture.report(task, TaskStatus::Running).await;
+    let running = json!({"filter": "runningTasksCount >= 1"});
+    assert_eq!(list(running.clone()).await, "1");
+    let draining = json!({"filter": "runningTasksCount >= 1", "status": "DRAINING"});
+    assert_eq!(list(draining).await, "");
+    fixture.report(task, TaskStatus::Stopped).await;
+    assert_eq!(list(running).await, "");
+    assert_eq!(list(json!({"filter": "task:group == batch"})).await, "");
+}
+
+#[tokio::test]
+async fn a_page_is_of_its_filter_and_a_wrong_filter_names_the_column() {
+    let fixture = Fixture::with_instance().await;
+    fixture.add_instance(2).await;
+    let filter = "attribute:ecs.availability-zone == zone-a";
+    let input = json!({"filter": filter, "status": "ACTIVE", "maxResults": 1});
+    let first = fixture
+        .ok::<ListContainerInstances>(&input.to_string())
+        .await;
+    let token = &first["nextToken"];
+    let next = |filter: &str, status: Option<&str>| {
+        json!({"filter": filter, "status": status, "nextToken": token}).to_string()
+    };
+    let second = fixture
+        .ok::<ListContainerInstances>(&next(filter, Some("ACTIVE")))
+        .await;
+    let second = second["containerInstanceArns"].as_array().unwrap();
+    assert_eq!(second.len(), 1);
+    assert_ne!(second[0], first["containerInstanceArns"][0]);
+    let other = "nextToken is not valid: it was made with other filters";
+    let with = |filter: &str| json!({ "filter": filter }).to_string();
+    let long = format!("attribute:a == {}", "x".repeat(2000));
+    fixture
+        .check::<ListContainerInstances>(&[
+            (&next(filter, None), INVALID, other),
             (
-                r#"{"filter":"runningTasksCount == 1"}"#,
+                &next("agentConnected == true", Some("ACTIVE")),
                 INVALID,
-                "filter is not supported yet",
+                other,
             ),
+            (&next("", Some("ACTIVE")), INVALID, other),
+            (
+                &with("attribute:a == "),
+                INVALID,
+                "filter is not valid: column 16: expected",
+            ),
+            (
+                &with("zone == a"),
+                INVALID,
+                "filter is not valid: column 1: expected a subject",
+            ),
+            (
+                &with("(agentConnected == true"),
+                INVALID,
+                "filter is not valid: column 24: expected",
+            ),
+            (
+                &with("runningTasksCount == many"),
+                INVALID,
+                "filter is not valid: column 22",
+            ),
+            (&with(&long), INVALID, "2015 characters; at most 2000"),
         ])
         .await;
 }

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use longshore_model::ClusterName;
 use longshore_model::plan::Ctx;
 use longshore_model::service::{DeploymentConfiguration, Service, ServiceStatus};
+use longshore_model::task_definition::TaskDefinition;
 use longshore_proto::ecs;
-use longshore_store::{Txn, View};
+use longshore_store::{Stored, Txn, View};
 
 use super::{
     Kept, check_controller, check_kept, read_configuration, read_desired_count,
@@ -15,6 +16,7 @@ use super::{
 use crate::auth::Caller;
 use crate::context::Ecs;
 use crate::ecs::identifier::{self, DefinitionName};
+use crate::ecs::placement::{self, Placement};
 use crate::ecs::wire::{number, read_tags, recall, record, request_digest, show_tags};
 use crate::ecs::{client_token, launch_type, no_network_configuration, required, word};
 use crate::error::ApiError;
@@ -35,11 +37,16 @@ struct NewService {
 impl NewService {
     fn read(
         ecs: &Ecs,
-        caller: &Caller,
+        created_by: &str,
         mut input: ecs::CreateServiceRequest,
     ) -> Result<Self, ApiError> {
         client_token(input.client_token.as_deref(), MAX_TOKEN)?;
-        check_strategy(input.scheduling_strategy.as_deref())?;
+        let placement = Placement::read(
+            input.launch_type.as_deref(),
+            &input.placement_constraints,
+            &input.placement_strategy,
+        )?;
+        check_strategy(input.scheduling_strategy.as_deref(), &placement)?;
         check_controller(input.deployment_controller.as_ref())?;
         no_network_configuration(input.network_configuration.is_some())?;
         check_kept(
@@ -71,10 +78,12 @@ impl NewService {
             desired_count,
             deployment_configuration,
             launch_type,
+            placement_constraints: placement.constraints,
+            placement_strategy: placement.strategy,
             deployments: Vec::new(),
             events: VecDeque::new(),
             created_at: ecs.ctx().now,
-            created_by: caller.arn().to_owned(),
+            created_by: created_by.to_owned(),
             tags,
             propagate_tags,
             enable_ecs_managed_tags,
@@ -101,6 +110,25 @@ impl NewService {
         let same_token =
             self.kept.client_token.is_some() && kept.client_token == self.kept.client_token;
         Ok(kept.request_digest == self.kept.request_digest && (same_token || !kept.updated))
+    }
+
+    /// The service with its first deployment, and what that runs.
+    fn service<'a>(
+        &self,
+        view: &'a View,
+        ctx: &mut Ctx,
+    ) -> Result<(Service, &'a Stored<TaskDefinition>), ApiError> {
+        let definition = self.definition.find_active(view, ApiError::client)?;
+        placement::binding(definition, &self.service.placement_constraints)?;
+        let mut service = self.service.clone();
+        service.recorded = record(&self.kept)?;
+        service.deploy(
+            ctx.deployment_id(),
+            definition.family.clone(),
+            definition.revision,
+            ctx.now,
+        );
+        Ok((service, definition))
     }
 
     fn create(
@@ -130,16 +158,8 @@ impl NewService {
                 )));
             }
         }
-        let definition = self.definition.find_active(view, ApiError::client)?;
+        let (service, definition) = self.service(view, ctx)?;
         txn.guard(definition);
-        let mut service = self.service.clone();
-        service.recorded = record(&self.kept)?;
-        service.deploy(
-            ctx.deployment_id(),
-            definition.family.clone(),
-            definition.revision,
-            ctx.now,
-        );
         match existing {
             Some(inactive) => txn.replace(inactive, &service),
             None => txn.create(&service),
@@ -148,9 +168,26 @@ impl NewService {
     }
 }
 
-fn check_strategy(strategy: Option<&str>) -> Result<(), ApiError> {
+/// The service that a request would make now; nothing is written.
+///
+/// Errors: those of CreateService.
+pub(in crate::ecs) fn dry_run(
+    ecs: &Ecs,
+    view: &View,
+    input: ecs::CreateServiceRequest,
+) -> Result<Service, ApiError> {
+    let new = NewService::read(ecs, "", input)?;
+    let mut ctx = ecs.ctx();
+    new.create(ecs, view, &mut ctx)?;
+    Ok(new.service(view, &mut ctx)?.0)
+}
+
+fn check_strategy(strategy: Option<&str>, placement: &Placement) -> Result<(), ApiError> {
     match strategy {
         None | Some("REPLICA") => Ok(()),
+        Some("DAEMON") if !placement.strategy.is_empty() => Err(ApiError::invalid_parameter(
+            "placementStrategy can not be used with schedulingStrategy DAEMON, which places one task on every instance. Leave it out.",
+        )),
         Some("DAEMON") => Err(ApiError::unsupported(
             "schedulingStrategy DAEMON is not supported yet. Use REPLICA with a desiredCount.",
         )),
@@ -186,6 +223,8 @@ fn canonical(
         enable_execute_command: None,
         client_token: None,
         tags: show_tags(&service.tags),
+        placement_constraints: placement::show_constraints(&service.placement_constraints),
+        placement_strategy: placement::show_strategy(&service.placement_strategy),
         ..input.clone()
     };
     let configuration = canonical.deployment_configuration.get_or_insert_default();
@@ -213,7 +252,7 @@ impl Operation for CreateService {
     type Output = ecs::CreateServiceResponse;
 
     async fn run(ecs: &Ecs, caller: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
-        let new = NewService::read(ecs, caller, input)?;
+        let new = NewService::read(ecs, caller.arn(), input)?;
         let ctx = ecs.ctx();
         let service = ecs
             .transact(|view| new.create(ecs, view, &mut ctx.clone()))

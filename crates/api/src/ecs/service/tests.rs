@@ -1,3 +1,5 @@
+mod placement;
+
 use longshore_model::service::ServiceStatus;
 use longshore_model::task::TaskStatus;
 use serde_json::{Value, json};

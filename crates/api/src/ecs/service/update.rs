@@ -4,7 +4,7 @@ use longshore_model::plan::Ctx;
 use longshore_model::service::{Service, ServiceStatus};
 use longshore_model::{ClusterName, Family, ServiceName};
 use longshore_proto::ecs;
-use longshore_store::{Txn, View};
+use longshore_store::{Stored, Txn, View};
 
 use super::{
     Kept, check_controller, check_kept, find, read_configuration, read_desired_count,
@@ -13,8 +13,9 @@ use super::{
 use crate::auth::Caller;
 use crate::context::Ecs;
 use crate::ecs::identifier::{self, DefinitionName};
+use crate::ecs::placement::{read_constraints, read_strategy};
 use crate::ecs::wire::{recall, record};
-use crate::ecs::{advise, no_network_configuration, required};
+use crate::ecs::{advise, no_network_configuration, placement, required};
 use crate::error::{ApiError, ErrorKind};
 use crate::operation::Operation;
 
@@ -31,6 +32,48 @@ impl Operation for UpdateService {
     type Output = ecs::UpdateServiceResponse;
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
+        let update = Update::read(ecs, input)?;
+        let ctx = ecs.ctx();
+        let service = ecs
+            .transact(|view| {
+                let mut txn = Txn::new();
+                let (existing, service) = update.apply(view, &mut txn, &mut ctx.clone())?;
+                if service == **existing {
+                    return Ok((Txn::new(), show(&ecs.realm, view, existing, true)?));
+                }
+                txn.replace(existing, &service);
+                Ok((txn, show(&ecs.realm, view, &service, true)?))
+            })
+            .await?;
+        Ok(ecs::UpdateServiceResponse {
+            service: Some(service),
+        })
+    }
+}
+
+/// The service as a request would leave it now; nothing is written.
+///
+/// Errors: those of UpdateService.
+pub(in crate::ecs) fn dry_run(
+    ecs: &Ecs,
+    view: &View,
+    input: ecs::UpdateServiceRequest,
+) -> Result<Service, ApiError> {
+    let update = Update::read(ecs, input)?;
+    let (_, service) = update.apply(view, &mut Txn::new(), &mut ecs.ctx())?;
+    Ok(service)
+}
+
+/// A request, read and checked as far as that can be done without the view.
+struct Update {
+    cluster: ClusterName,
+    name: ServiceName,
+    definition: Option<DefinitionName>,
+    input: ecs::UpdateServiceRequest,
+}
+
+impl Update {
+    fn read(ecs: &Ecs, input: ecs::UpdateServiceRequest) -> Result<Self, ApiError> {
         check_controller(input.deployment_controller.as_ref())?;
         no_network_configuration(input.network_configuration.is_some())?;
         check_kept(
@@ -44,77 +87,72 @@ impl Operation for UpdateService {
         let definition = definition
             .map(|text| DefinitionName::parse(&ecs.realm, text))
             .transpose()?;
-        let ctx = ecs.ctx();
-        let service = ecs
-            .transact(|view| {
-                update(
-                    ecs,
-                    view,
-                    &mut ctx.clone(),
-                    &cluster,
-                    &name,
-                    definition.as_ref(),
-                    &input,
-                )
-            })
-            .await?;
-        Ok(ecs::UpdateServiceResponse {
-            service: Some(service),
+        Ok(Self {
+            cluster,
+            name,
+            definition,
+            input,
         })
     }
-}
 
-fn update(
-    ecs: &Ecs,
-    view: &View,
-    ctx: &mut Ctx,
-    cluster: &ClusterName,
-    name: &ServiceName,
-    definition: Option<&DefinitionName>,
-    input: &ecs::UpdateServiceRequest,
-) -> Result<(Txn, ecs::Service), ApiError> {
-    identifier::active_cluster(view, cluster)?;
-    let existing = find(view, cluster, name)?;
-    if existing.status != ServiceStatus::Active {
-        return Err(advise(
-            ApiError::service_not_active(),
-            format_args!(
-                "Service {name} is {}; create it anew with CreateService once it is INACTIVE.",
-                existing.status.as_str()
-            ),
-        ));
-    }
-    let mut service = Service::clone(existing);
-    let mut txn = Txn::new();
-    apply_settings(&mut service, input)?;
-    let runs = service
-        .primary()
-        .map(|primary| (primary.family.clone(), primary.revision));
-    let wanted = match definition {
-        None => runs.clone(),
-        Some(definition) => Some(resolve(view, &mut txn, definition, runs.as_ref())?),
-    };
-    let force = input.force_new_deployment.unwrap_or_default();
-    if let Some((family, revision)) = wanted.filter(|wanted| force || Some(wanted) != runs.as_ref())
-    {
-        if service.deployments.len() >= MAX_DEPLOYMENTS {
-            return Err(ApiError::new(
-                ErrorKind::Throttling,
-                format!(
-                    "Rate exceeded. Service {name} has {MAX_DEPLOYMENTS} deployments whose tasks are not all gone; try again when some have ended."
+    /// The service as it is and as it becomes; equal where nothing changes. What the change was
+    /// decided from is guarded in `txn`.
+    fn apply<'a>(
+        &self,
+        view: &'a View,
+        txn: &mut Txn,
+        ctx: &mut Ctx,
+    ) -> Result<(&'a Stored<Service>, Service), ApiError> {
+        let Self {
+            cluster,
+            name,
+            definition,
+            input,
+        } = self;
+        identifier::active_cluster(view, cluster)?;
+        let existing = find(view, cluster, name)?;
+        if existing.status != ServiceStatus::Active {
+            return Err(advise(
+                ApiError::service_not_active(),
+                format_args!(
+                    "Service {name} is {}; create it anew with CreateService once it is INACTIVE.",
+                    existing.status.as_str()
                 ),
             ));
         }
-        service.deploy(ctx.deployment_id(), family, revision, ctx.now);
+        let mut service = Service::clone(existing);
+        apply_settings(&mut service, input)?;
+        let runs = service
+            .primary()
+            .map(|primary| (primary.family.clone(), primary.revision));
+        let wanted = match definition {
+            None => runs.clone(),
+            Some(definition) => Some(resolve(view, txn, definition, runs.as_ref())?),
+        };
+        if wanted != runs || service.placement_constraints != existing.placement_constraints {
+            check_binding(view, &service, wanted.as_ref())?;
+        }
+        let force = input.force_new_deployment.unwrap_or_default();
+        if let Some((family, revision)) =
+            wanted.filter(|wanted| force || Some(wanted) != runs.as_ref())
+        {
+            if service.deployments.len() >= MAX_DEPLOYMENTS {
+                return Err(ApiError::new(
+                    ErrorKind::Throttling,
+                    format!(
+                        "Rate exceeded. Service {name} has {MAX_DEPLOYMENTS} deployments whose tasks are not all gone; try again when some have ended."
+                    ),
+                ));
+            }
+            service.deploy(ctx.deployment_id(), family, revision, ctx.now);
+        }
+        if service != **existing {
+            let mut kept: Kept = recall(&service.recorded)?;
+            kept.updated = true;
+            service.recorded = record(&kept)?;
+        }
+        Ok((existing, service))
     }
-    if service == **existing {
-        return Ok((Txn::new(), show(&ecs.realm, view, existing, true)?));
-    }
-    let mut kept: Kept = recall(&service.recorded)?;
-    kept.updated = true;
-    service.recorded = record(&kept)?;
-    txn.replace(existing, &service);
-    Ok((txn, show(&ecs.realm, view, &service, true)?))
 }
 
 /// The revision that is meant. The one that runs already may be INACTIVE; a new one may not.
@@ -132,6 +170,40 @@ fn resolve(
     let found = definition.find_active(view, ApiError::client)?;
     txn.guard(found);
     Ok((found.family.clone(), found.revision))
+}
+
+/// The constraints of a service bind together with those of what it is to run.
+fn check_binding(
+    view: &View,
+    service: &Service,
+    wanted: Option<&(Family, u32)>,
+) -> Result<(), ApiError> {
+    let definition = wanted.and_then(|wanted| view.task_definitions.get(wanted));
+    match definition {
+        Some(definition) => {
+            placement::binding(definition, &service.placement_constraints).map(drop)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Placement members; what is left out stays as it is, and an empty list takes away what is there.
+/// The one empty object that the ECS API reference names for strategies does too.
+fn apply_placement(
+    service: &mut Service,
+    input: &ecs::UpdateServiceRequest,
+) -> Result<(), ApiError> {
+    if let Some(given) = &input.placement_constraints {
+        service.placement_constraints = read_constraints(&given.items)?;
+    }
+    if let Some(given) = &input.placement_strategy {
+        let empty = [ecs::PlacementStrategy::default()];
+        service.placement_strategy = match given.items.as_slice() {
+            items if items == empty => Vec::new(),
+            items => read_strategy(items)?,
+        };
+    }
+    Ok(())
 }
 
 /// The members that need no deployment; what is left out stays as it is.
@@ -152,6 +224,7 @@ fn apply_settings(
     if let Some(managed) = input.enable_ecs_managed_tags {
         service.enable_ecs_managed_tags = managed;
     }
+    apply_placement(service, input)?;
     let mut kept: Kept = recall(&service.recorded)?;
     let members = &mut kept.members;
     if let Some(rebalancing) = &input.availability_zone_rebalancing {

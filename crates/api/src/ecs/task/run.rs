@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use longshore_model::instance::{Instance, InstanceStatus};
-use longshore_model::placement::{Rejection, Unplaced};
+use longshore_model::placement::{PlacementConstraint, PlacementStrategy, Rejection, Unplaced};
 use longshore_model::plan::Ctx;
 use longshore_model::tag::Tags;
 use longshore_model::task::{ContainerOverride, NewTask, Overrides, Task};
@@ -19,6 +19,7 @@ use crate::auth::Caller;
 use crate::context::{Ecs, PlacementRequest};
 use crate::ecs::fault::Faults;
 use crate::ecs::identifier::{self, DefinitionName};
+use crate::ecs::placement::{self, Placement};
 use crate::ecs::task_definition::read_environment;
 use crate::ecs::wire::{
     failure, from_json, merge_tags, missing, read_tags, request_digest, to_json,
@@ -53,14 +54,32 @@ struct Launch {
     group: Option<String>,
     started_by: Option<String>,
     launch_type: String,
+    /// `None`: the request names the instances, and nothing constrains it.
+    placement: Option<Placement>,
     tags: Vec<ecs::Tag>,
     tags_of_definition: bool,
     managed_tags: bool,
 }
 
 impl Launch {
+    /// Reads a RunTask request, but for its count and client token.
+    fn of_run(ecs: &Ecs, input: ecs::RunTaskRequest) -> Result<Self, ApiError> {
+        let placement = Placement::read(
+            input.launch_type.as_deref(),
+            &input.placement_constraints,
+            &input.placement_strategy,
+        )?;
+        let launch_type = launch_type(input.launch_type.as_deref())?;
+        Self::read(ecs, as_start(input), launch_type, Some(placement))
+    }
+
     /// Reads the members that both requests have; `input` is written as StartTask's.
-    fn read(ecs: &Ecs, input: ecs::StartTaskRequest, launch: String) -> Result<Self, ApiError> {
+    fn read(
+        ecs: &Ecs,
+        input: ecs::StartTaskRequest,
+        launch: String,
+        placement: Option<Placement>,
+    ) -> Result<Self, ApiError> {
         no_network_configuration(input.network_configuration.is_some())?;
         let text = required("taskDefinition", input.task_definition)?;
         check_group(input.group.as_deref())?;
@@ -86,6 +105,7 @@ impl Launch {
             group: input.group,
             started_by: input.started_by,
             launch_type: launch,
+            placement,
             tags: input.tags,
             tags_of_definition,
             managed_tags: input.enable_ecs_managed_tags.unwrap_or_default(),
@@ -138,6 +158,8 @@ struct Placing<'a> {
     view: &'a View,
     /// Overrides applied.
     definition: TaskDefinition,
+    /// Those of the definition and those of the request.
+    constraints: Vec<PlacementConstraint>,
     tags: Tags,
     txn: Txn,
     tasks: Vec<Task>,
@@ -153,9 +175,14 @@ impl<'a> Placing<'a> {
             .definition
             .find_active(view, ApiError::invalid_parameter)?;
         txn.guard(definition);
+        let constraints = match &launch.placement {
+            Some(asked) => placement::binding(definition, &asked.constraints)?,
+            None => Vec::new(),
+        };
         Ok(Self {
             launch,
             view,
+            constraints,
             definition: launch.overridden(definition)?,
             tags: launch.tags(definition)?,
             txn,
@@ -178,6 +205,12 @@ impl<'a> Placing<'a> {
             definition: &self.definition,
             count,
             group: &group,
+            constraints: &self.constraints,
+            strategy: self
+                .launch
+                .placement
+                .as_ref()
+                .map_or(&[], |asked| &asked.strategy),
             only,
         };
         let answer = ecs.placer.place(self.view, &request, ctx);
@@ -222,14 +255,22 @@ impl<'a> Placing<'a> {
         self.view.instances.get(&(self.launch.cluster.clone(), id))
     }
 
-    /// One failure for each instance that was looked at and rejected.
+    /// One failure for each instance that is named with its rejection, the closest first. The
+    /// reason is the word of ECS; the detail says what was wanted and what was there, and how many
+    /// instances gave which reason.
     fn failures(&self, ecs: &Ecs, unplaced: &Unplaced) -> Vec<ecs::Failure> {
-        unplaced
-            .rejections
-            .iter()
+        let mut named: Vec<(&InstanceId, &Rejection)> = unplaced.rejections.iter().collect();
+        named.sort_by_key(|(id, rejection)| (std::cmp::Reverse(rejection.closeness()), **id));
+        let all = match unplaced.instances() {
+            0 | 1 => String::new(),
+            several => format!("; of {several} instances: {}", unplaced.counts()),
+        };
+        named
+            .into_iter()
             .map(|(id, rejection)| {
                 let arn = ecs.realm.instance(&self.launch.cluster, *id);
-                failure(arn, rejection.ecs_reason(), Some(rejection.to_string()))
+                let detail = format!("{rejection}{all}");
+                failure(arn, rejection.ecs_reason(), Some(detail))
             })
             .collect()
     }
@@ -251,20 +292,10 @@ impl Operation for RunTask {
     type Output = ecs::RunTaskResponse;
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
-        let count = input.count.unwrap_or(1);
-        let count = u32::try_from(count)
-            .ok()
-            .filter(|_| (1..=MAX_COUNT).contains(&count));
-        let count = count.ok_or_else(|| {
-            ApiError::invalid_parameter(format!(
-                "count is {}. Use 1 to {MAX_COUNT}; for more, call again or create a service.",
-                input.count.unwrap_or_default()
-            ))
-        })?;
+        let count = read_count(input.count)?;
         client_token(input.client_token.as_deref(), MAX_TOKEN)?;
-        let launch_type = launch_type(input.launch_type.as_deref())?;
         let token = UsedToken::of(ecs, &input)?;
-        let launch = Launch::read(ecs, as_start(input), launch_type)?;
+        let launch = Launch::of_run(ecs, input)?;
         let ctx = ecs.ctx();
         ecs.transact(|view| {
             if let Some(replay) = token.as_ref().and_then(|token| token.find(view, ctx.now)) {
@@ -273,7 +304,7 @@ impl Operation for RunTask {
             let mut ctx = ctx.clone();
             let mut placing = Placing::start(&launch, view)?;
             let unplaced = placing.place(ecs, count, None, &mut ctx)?;
-            if placing.tasks.is_empty() && unplaced.rejections.is_empty() {
+            if placing.tasks.is_empty() && unplaced.instances() == 0 {
                 return Err(ApiError::invalid_parameter(format!(
                     "No Container Instances were found in your cluster. Let a node join cluster {} with longshore-agent join, then run the task again.",
                     launch.cluster
@@ -293,6 +324,59 @@ impl Operation for RunTask {
         })
         .await
     }
+}
+
+/// What a RunTask request asks of placement.
+#[derive(Debug)]
+pub struct AskedTasks {
+    /// Where to.
+    pub cluster: ClusterName,
+    /// What they run, overrides applied.
+    pub definition: TaskDefinition,
+    /// Their group.
+    pub group: String,
+    /// How many.
+    pub count: u32,
+    /// All that bind: those of the definition, then those of the request.
+    pub constraints: Vec<PlacementConstraint>,
+    /// In order; may be empty.
+    pub strategy: Vec<PlacementStrategy>,
+}
+
+/// What a request asks of placement now; nothing is placed.
+///
+/// Errors: those of RunTask but for the client token, which is not looked at.
+pub(in crate::ecs) fn dry_run(
+    ecs: &Ecs,
+    view: &View,
+    input: ecs::RunTaskRequest,
+) -> Result<AskedTasks, ApiError> {
+    let count = read_count(input.count)?;
+    let launch = Launch::of_run(ecs, input)?;
+    let placing = Placing::start(&launch, view)?;
+    Ok(AskedTasks {
+        group: launch.group(&placing.definition),
+        definition: placing.definition,
+        count,
+        constraints: placing.constraints,
+        cluster: launch.cluster.clone(),
+        strategy: launch
+            .placement
+            .map_or_else(Vec::new, |asked| asked.strategy),
+    })
+}
+
+/// How many tasks a request starts.
+fn read_count(given: Option<i32>) -> Result<u32, ApiError> {
+    let count = given.unwrap_or(1);
+    u32::try_from(count)
+        .ok()
+        .filter(|_| (1..=MAX_COUNT).contains(&count))
+        .ok_or_else(|| {
+            ApiError::invalid_parameter(format!(
+                "count is {count}. Use 1 to {MAX_COUNT}; for more, call again or create a service."
+            ))
+        })
 }
 
 /// The members that StartTask has too.
@@ -447,7 +531,7 @@ impl Operation for StartTask {
             }
             instances.push(id);
         }
-        let launch = Launch::read(ecs, input, "EC2".to_owned())?;
+        let launch = Launch::read(ecs, input, "EC2".to_owned(), None)?;
         let ctx = ecs.ctx();
         ecs.transact(|view| {
             let mut ctx = ctx.clone();

@@ -1,3 +1,5 @@
+mod placement;
+
 use std::time::Duration;
 
 use longshore_model::instance::InstanceStatus;
@@ -240,9 +242,12 @@ async fn an_empty_cluster_is_told_apart_from_a_full_one() {
         "each sees what the others took"
     );
     let instance = |id: u32| arn(&format!("container-instance/default/{id:032x}"));
+    let counts = "of 2 instances: 1 INACTIVE, 1 RESOURCE:MEMORY";
     let failures = json!([
-        {"arn": instance(1), "reason": "INACTIVE", "detail": "the instance is not ACTIVE"},
-        {"arn": instance(2), "reason": "RESOURCE:MEMORY", "detail": "wants 500 MiB, 24 left"},
+        {"arn": instance(2), "reason": "RESOURCE:MEMORY",
+            "detail": format!("wants 500 MiB, 24 left; {counts}")},
+        {"arn": instance(1), "reason": "INACTIVE",
+            "detail": format!("the instance is not ACTIVE; {counts}")},
     ]);
     assert_eq!(output["failures"], failures);
     // Nothing placed at all is still an answer, and writes nothing.

@@ -13,6 +13,7 @@ use longshore_proto::ecs;
 use super::{fargate, image};
 use crate::ecs::amount;
 use crate::ecs::fault::{Faults, fault};
+use crate::ecs::placement::read_definition_constraints;
 use crate::ecs::wire::{read_tags, record, to_json};
 use crate::error::ApiError;
 
@@ -123,6 +124,13 @@ fn read_members(
         .map(|container| read_container(container, mode, faults))
         .collect();
     let requires_attributes = required_attributes(cpu, memory, &containers);
+    let placement_constraints = read_definition_constraints(&request.placement_constraints, faults);
+    if requires_compatibilities.contains("FARGATE") && !request.placement_constraints.is_empty() {
+        fault!(
+            faults,
+            "placementConstraints can not be used with requiresCompatibilities FARGATE: leave them out, or use EC2 or EXTERNAL."
+        );
+    }
     TaskDefinition {
         family,
         revision: 0,
@@ -133,6 +141,7 @@ fn read_members(
         containers,
         requires_compatibilities,
         requires_attributes,
+        placement_constraints,
         registered_at: Timestamp::default(),
         registered_by: String::new(),
         deregistered_at: None,

@@ -171,6 +171,36 @@ async fn host_mode_shows_the_container_port_as_host_port() {
 }
 
 #[tokio::test]
+async fn constraints_are_kept_with_the_definition() {
+    let fixture = Fixture::new().await;
+    let constraints = json!([
+        {"type": "memberOf", "expression": "attribute:ecs.os-type == linux"},
+        {"type": "memberOf", "expression": "not(attribute:disk exists)"},
+    ]);
+    let mut input: Value = serde_json::from_str(&request(|_| {})).unwrap();
+    input["placementConstraints"] = constraints.clone();
+    let output = fixture
+        .ok::<RegisterTaskDefinition>(&input.to_string())
+        .await;
+    let definition = &output["taskDefinition"];
+    assert_eq!(definition["placementConstraints"], constraints);
+    let view = fixture.ecs.db.view();
+    let stored = view.task_definitions.values().next().unwrap();
+    let stored: Vec<String> = stored
+        .placement_constraints
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        stored,
+        [
+            "memberOf(attribute:ecs.os-type == linux)",
+            "memberOf(not(attribute:disk exists))"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn bad_definitions_are_refused_and_change_nothing() {
     type Change = fn(&mut Value);
     let fixture = Fixture::new().await;
@@ -180,6 +210,37 @@ async fn bad_definitions_are_refused_and_change_nothing() {
             "Family should not be null or empty.",
         ),
         (|r| r["family"] = json!("a b"), "Invalid family."),
+        (
+            |r| {
+                r["placementConstraints"] = json!([
+                    {"type": "memberOf", "expression": "attribute:a exists"},
+                    {"type": "distinctInstance"}]);
+            },
+            "placementConstraints[1].type is not valid: a task definition takes memberOf only.",
+        ),
+        (
+            |r| r["placementConstraints"] = json!([{"type": "memberOf", "expression": "a = b"}]),
+            "placementConstraints[0].expression is not valid: column 1: expected",
+        ),
+        (
+            |r| r["placementConstraints"] = json!([{"type": "near"}]),
+            "placementConstraints[0].type is not valid: placement constraint type",
+        ),
+        (
+            |r| {
+                let one = json!({"type": "memberOf", "expression": "attribute:a exists"});
+                r["placementConstraints"] = json!(vec![one; 11]);
+            },
+            "placementConstraints has 11 entries. At most 10",
+        ),
+        (
+            |r| {
+                r["requiresCompatibilities"] = json!(["FARGATE"]);
+                let one = json!({"type": "memberOf", "expression": "attribute:a exists"});
+                r["placementConstraints"] = json!([one]);
+            },
+            "placementConstraints can not be used with requiresCompatibilities FARGATE",
+        ),
         (
             |r| r["containerDefinitions"] = json!([]),
             "Container list cannot be empty.",

@@ -1,0 +1,244 @@
+//! The index of each cluster's instances, kept in step with the view by what changed, and beside
+//! it who waits for room.
+//!
+//! Whoever decides holds the view and the index together: the index first catches up with the
+//! changes the view has logged since, or is made anew where the log does not reach back. What a
+//! decision places counts at once for those after it, until its tasks are in the view or its
+//! commit is known to have failed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use longshore_model::instance::{Instance, InstanceStatus};
+use longshore_model::plan::{Ctx, Plan, Reason};
+use longshore_model::{ClusterName, InstanceId, TaskId};
+use longshore_reconcile::{Action, placement, service};
+use longshore_scheduler::{BatchId, Delta, Index, InstanceState, Lack, TaskState};
+use longshore_store::{Change, Stored, View};
+
+use crate::controller::Key;
+use crate::statistics::Statistics;
+use crate::waiting::Waiting;
+
+/// The indexes of all clusters.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Up to which change of the view's log.
+    seen: Option<u64>,
+    clusters: BTreeMap<ClusterName, Home>,
+}
+
+/// One cluster.
+#[derive(Debug, Default)]
+struct Home {
+    index: Index,
+    /// The records that the index was last told of.
+    instances: BTreeMap<InstanceId, Stored<Instance>>,
+    /// What is placed and neither in the view nor refused yet, by one of its tasks: a commit is in
+    /// the view whole or not at all.
+    pending: BTreeMap<TaskId, BatchId>,
+    waiting: Waiting,
+}
+
+impl Live {
+    /// Takes over what has changed in the view since the last call.
+    pub fn catch_up(&mut self, view: &View, statistics: &Statistics) {
+        let changes = self.seen.and_then(|seen| view.changes.since(seen));
+        match changes {
+            Some(changes) => {
+                let mut count = 0;
+                for change in changes {
+                    self.take(view, change);
+                    count += 1;
+                }
+                statistics.index_changes.add(count);
+            }
+            None => {
+                statistics.index_rebuilds.add(1);
+                self.rebuild(view);
+            }
+        }
+        self.seen = Some(view.changes.end());
+    }
+
+    /// Makes the indexes anew. Who waits goes on waiting, and everything counts as freed.
+    fn rebuild(&mut self, view: &View) {
+        for home in self.clusters.values_mut() {
+            *home = Home {
+                waiting: std::mem::take(&mut home.waiting),
+                ..Home::default()
+            };
+        }
+        for (cluster, id) in view.instances.keys() {
+            self.take_instance(view, cluster, *id);
+        }
+    }
+
+    fn take(&mut self, view: &View, change: &Change) {
+        match change {
+            Change::Instance(cluster, id) => self.take_instance(view, cluster, *id),
+            Change::Task(cluster, id, instance, _) => {
+                self.take_task(view, cluster, *id, *instance);
+            }
+            Change::Cluster(_) | Change::Service(..) => {}
+        }
+    }
+
+    fn take_instance(&mut self, view: &View, cluster: &ClusterName, id: InstanceId) {
+        let home = home(&mut self.clusters, cluster);
+        let record = view.instances.get(&(cluster.clone(), id));
+        let Some(record) = record.filter(|i| i.status != InstanceStatus::Inactive) else {
+            home.instances.remove(&id);
+            home.index.remove(id);
+            return;
+        };
+        let before = home.instances.insert(id, record.clone());
+        let is_new = before.is_none();
+        if before.is_some_and(|before| is_same_to_placement(&before, record)) {
+            return;
+        }
+        let mut delta = home.index.upsert(InstanceState::from(&**record));
+        if is_new {
+            // One that was gone for a while has its tasks still.
+            let tasks = view.instance_tasks(cluster, id).filter(|t| t.is_live());
+            for task in tasks {
+                let told = home.index.put_task(TaskState::from(&**task));
+                delta = told.map_or(delta, |told| Delta {
+                    gained: true,
+                    ..told
+                });
+            }
+        }
+        home.waiting.note(delta);
+    }
+
+    fn take_task(&mut self, view: &View, cluster: &ClusterName, id: TaskId, instance: InstanceId) {
+        let home = home(&mut self.clusters, cluster);
+        let task = view.tasks.get(&(cluster.clone(), id));
+        let delta = match task.filter(|task| task.is_live()) {
+            Some(task) => home.index.put_task(TaskState::from(&**task)),
+            None => home.index.remove_task(instance, id),
+        };
+        // Nothing is freed: the tasks themselves count now.
+        if let Some(batch) = home.pending.remove(&id) {
+            for delta in home.index.forget(batch) {
+                let gained = false;
+                home.waiting.note(Delta { gained, ..delta });
+            }
+        }
+        if let Some(delta) = delta {
+            home.waiting.note(delta);
+        }
+    }
+
+    /// Decides about a service. What the plan places is kept in the index until the tasks are in
+    /// the view, or [`Live::forget`] or [`Live::settle`] says that they will not be.
+    pub fn place_for(
+        &mut self,
+        cluster: &ClusterName,
+        seen: &service::View<'_>,
+        ctx: &mut Ctx,
+    ) -> Plan<Action> {
+        let home = home(&mut self.clusters, cluster);
+        let mut attempt = home.index.attempt();
+        let plan = service::reconcile(seen, &mut attempt, ctx);
+        let placed = created(&plan.actions).next();
+        match placed {
+            Some(task) => {
+                let batch = attempt.keep();
+                home.pending.insert(task, batch);
+            }
+            None => drop(attempt),
+        }
+        let waits = plan.reasons.iter().find_map(|reason| match reason {
+            Reason::Unplaced { count, .. } => {
+                let primary = seen.service.primary()?;
+                let name = (primary.family.clone(), primary.revision);
+                let definition = seen.definitions.get(&name)?;
+                let request = placement::of_service(seen.service, definition);
+                Some((Lack::new(Arc::new(request)), *count))
+            }
+            _ => None,
+        });
+        home.waiting.settle(&seen.service.name, waits);
+        plan
+    }
+
+    /// Takes back what a plan has placed that will not be committed.
+    pub fn forget(&mut self, cluster: &ClusterName, actions: &[Action]) {
+        let placed: Vec<TaskId> = created(actions).collect();
+        self.take_back(cluster, &placed);
+    }
+
+    /// Takes over that a commit has ended: of these tasks, those that the view does not have will
+    /// not be. The caller has caught up.
+    pub fn settle(&mut self, cluster: &ClusterName, placed: &[TaskId]) {
+        self.take_back(cluster, placed);
+    }
+
+    fn take_back(&mut self, cluster: &ClusterName, placed: &[TaskId]) {
+        let home = home(&mut self.clusters, cluster);
+        for batch in placed.iter().filter_map(|id| home.pending.remove(id)) {
+            for delta in home.index.forget(batch) {
+                home.waiting.note(delta);
+            }
+        }
+    }
+
+    /// A service that is no more waits for nothing.
+    pub fn leave(&mut self, key: &Key) {
+        if let Key::Service(cluster, name) = key
+            && let Some(home) = self.clusters.get_mut(cluster)
+        {
+            home.waiting.settle(name, None);
+        }
+    }
+
+    /// The services that may now find room, in the order in which they began to wait.
+    pub fn woken(&mut self) -> Vec<Key> {
+        let mut woken = Vec::new();
+        for (cluster, home) in &mut self.clusters {
+            let fits = |id, lack: &Lack| home.index.can_take(id, &lack.request);
+            let names = home.waiting.wake(&fits).into_iter();
+            woken.extend(names.map(|name| Key::Service(cluster.clone(), name)));
+        }
+        woken
+    }
+
+    /// How many services wait for room.
+    pub fn waiting(&self) -> usize {
+        self.clusters.values().map(|home| home.waiting.len()).sum()
+    }
+
+    /// The index of a cluster.
+    pub fn index(&mut self, cluster: &ClusterName) -> &mut Index {
+        &mut home(&mut self.clusters, cluster).index
+    }
+}
+
+fn home<'a>(homes: &'a mut BTreeMap<ClusterName, Home>, cluster: &ClusterName) -> &'a mut Home {
+    if !homes.contains_key(cluster) {
+        homes.insert(cluster.clone(), Home::default());
+    }
+    homes.entry(cluster.clone()).or_default()
+}
+
+/// Whether nothing has changed that placement looks at. A placement counts the version up, so
+/// most writes of an instance are of this kind.
+fn is_same_to_placement(before: &Instance, after: &Instance) -> bool {
+    before.status == after.status
+        && before.connection.is_connected() == after.connection.is_connected()
+        && before.registered == after.registered
+        && before.attributes == after.attributes
+        && before.custom_attributes == after.custom_attributes
+        && before.agent_version == after.agent_version
+        && before.registered_at == after.registered_at
+}
+
+/// The tasks that a plan creates.
+fn created(actions: &[Action]) -> impl Iterator<Item = TaskId> {
+    actions.iter().filter_map(|action| match action {
+        Action::CreateTask(task) => Some(task.id),
+        _ => None,
+    })
+}

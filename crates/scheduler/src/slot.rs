@@ -1,0 +1,382 @@
+//! One instance of the index, with all that is on it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use longshore_model::instance::{Resources, ZONE_ATTRIBUTE};
+use longshore_model::placement::MAX_PORTS_PER_INSTANCE;
+use longshore_model::query::Subject;
+use longshore_model::{InstanceId, Port, TaskId, Timestamp};
+
+use crate::lack::Delta;
+use crate::order;
+use crate::request::{Kind, Request};
+use crate::state::{InstanceState, TaskState};
+
+/// Host ports of one protocol and by how many each is taken. More than one only where something
+/// was placed by other means.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ports(Vec<(Port, u32)>);
+
+impl Ports {
+    pub(crate) fn has(&self, port: Port) -> bool {
+        self.0
+            .binary_search_by_key(&port, |(port, _)| *port)
+            .is_ok()
+    }
+
+    fn take(&mut self, port: Port) {
+        match self.0.binary_search_by_key(&port, |(port, _)| *port) {
+            Ok(at) => self.0[at].1 += 1,
+            Err(at) => self.0.insert(at, (port, 1)),
+        }
+    }
+
+    fn free(&mut self, port: Port) {
+        if let Ok(at) = self.0.binary_search_by_key(&port, |(port, _)| *port) {
+            self.0[at].1 -= 1;
+            if self.0[at].1 == 0 {
+                self.0.remove(at);
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many of them are not among the others.
+    fn beside(&self, others: &Self) -> usize {
+        self.0.iter().filter(|(port, _)| !others.has(*port)).count()
+    }
+}
+
+/// Sums of what is taken. Wide, so that adding and taking away are exact whatever was registered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    cpu: u64,
+    memory: u64,
+    network_interfaces: u64,
+    pub(crate) tcp: Ports,
+    pub(crate) udp: Ports,
+}
+
+impl Usage {
+    fn take(&mut self, demand: &Resources) {
+        self.cpu += u64::from(demand.cpu.0);
+        self.memory += u64::from(demand.memory.0);
+        self.network_interfaces += u64::from(demand.network_interfaces);
+        demand
+            .tcp_ports
+            .iter()
+            .for_each(|port| self.tcp.take(*port));
+        demand
+            .udp_ports
+            .iter()
+            .for_each(|port| self.udp.take(*port));
+    }
+
+    fn free(&mut self, demand: &Resources) {
+        self.cpu = self.cpu.saturating_sub(u64::from(demand.cpu.0));
+        self.memory = self.memory.saturating_sub(u64::from(demand.memory.0));
+        self.network_interfaces = self
+            .network_interfaces
+            .saturating_sub(u64::from(demand.network_interfaces));
+        demand
+            .tcp_ports
+            .iter()
+            .for_each(|port| self.tcp.free(*port));
+        demand
+            .udp_ports
+            .iter()
+            .for_each(|port| self.udp.free(*port));
+    }
+}
+
+/// Tasks of one group on one instance that are not STOPPED, placements not committed among them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct GroupCount {
+    pub(crate) live: u32,
+    pub(crate) wanted: u32,
+}
+
+/// One task on an instance. Most take no ports and no devices, so those are behind a box.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) group: Arc<str>,
+    pub(crate) wanted: bool,
+    pub(crate) running: bool,
+    pub(crate) demand: Arc<Resources>,
+}
+
+/// What the index keeps of one instance.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    pub(crate) state: InstanceState,
+    /// Place among ties.
+    pub(crate) order: u64,
+    /// Tells this registration of an id from an earlier one.
+    pub(crate) born: u64,
+    /// Another number whenever `state` is another, never used again.
+    pub(crate) generation: u64,
+    /// The set of its attribute names; equal numbers, equal sets.
+    pub(crate) names: u64,
+    taken: Usage,
+    /// Room kept for daemons that are not there yet.
+    reserved: Usage,
+    reserved_gpus: u32,
+    keeps: bool,
+    /// GPU ids in use, with by how many.
+    devices: BTreeMap<String, u32>,
+    pub(crate) tasks: BTreeMap<TaskId, Held>,
+    pub(crate) groups: BTreeMap<Arc<str>, GroupCount>,
+    running: u32,
+}
+
+fn left(registered: u32, taken: u64) -> u32 {
+    u32::try_from(u64::from(registered).saturating_sub(taken)).unwrap_or(u32::MAX)
+}
+
+impl Slot {
+    pub(crate) fn new(state: InstanceState, born: u64) -> Self {
+        let mut slot = Self {
+            order: order::of_instance(state.id),
+            born,
+            generation: born,
+            names: 0,
+            taken: Usage::default(),
+            reserved: Usage::default(),
+            reserved_gpus: 0,
+            keeps: false,
+            devices: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            running: 0,
+            state,
+        };
+        slot.take_own_ports(true);
+        slot
+    }
+
+    /// Takes over another state of the same instance.
+    pub(crate) fn replace(&mut self, state: InstanceState, generation: u64) {
+        self.take_own_ports(false);
+        self.state = state;
+        self.take_own_ports(true);
+        self.generation = generation;
+    }
+
+    fn take_own_ports(&mut self, take: bool) {
+        let own = Resources {
+            tcp_ports: self.state.registered.tcp_ports.clone(),
+            udp_ports: self.state.registered.udp_ports.clone(),
+            ..Resources::default()
+        };
+        if take {
+            self.taken.take(&own);
+        } else {
+            self.taken.free(&own);
+        }
+    }
+
+    pub(crate) fn id(&self) -> InstanceId {
+        self.state.id
+    }
+
+    /// The zone it is in, or the empty string.
+    pub(crate) fn zone(&self) -> &str {
+        let zone = self.state.attributes.get(ZONE_ATTRIBUTE);
+        zone.and_then(Option::as_deref).unwrap_or_default()
+    }
+
+    pub(crate) fn add_task(&mut self, task: TaskState) {
+        let group = self.count(&task.group, 1, i64::from(task.wanted));
+        self.running += u32::from(task.running);
+        self.take(&task.demand);
+        let held = Held {
+            group,
+            wanted: task.wanted,
+            running: task.running,
+            demand: Arc::new(task.demand),
+        };
+        self.tasks.insert(task.id, held);
+    }
+
+    /// Puts a task back that [`Slot::drop_task`] took.
+    pub(crate) fn add_held(&mut self, id: TaskId, held: Held) {
+        self.count(&held.group, 1, i64::from(held.wanted));
+        self.running += u32::from(held.running);
+        self.take(&held.demand);
+        self.tasks.insert(id, held);
+    }
+
+    pub(crate) fn drop_task(&mut self, id: TaskId) -> Option<Held> {
+        let held = self.tasks.remove(&id)?;
+        self.count(&held.group, -1, -i64::from(held.wanted));
+        self.running -= u32::from(held.running);
+        self.free(&held.demand);
+        Some(held)
+    }
+
+    /// Takes what one placed task takes, its devices among it.
+    pub(crate) fn take(&mut self, demand: &Resources) {
+        self.taken.take(demand);
+        for device in &demand.gpus {
+            *self.devices.entry(device.clone()).or_default() += 1;
+        }
+    }
+
+    /// Gives back what [`Slot::take`] took.
+    pub(crate) fn free(&mut self, demand: &Resources) {
+        self.taken.free(demand);
+        for device in &demand.gpus {
+            if let Some(users) = self.devices.get_mut(device) {
+                *users -= 1;
+                if *users == 0 {
+                    self.devices.remove(device);
+                }
+            }
+        }
+    }
+
+    /// Counts tasks of a group; returns the group's shared name.
+    pub(crate) fn count(&mut self, group: &str, live: i64, wanted: i64) -> Arc<str> {
+        let name = match self.groups.get_key_value(group) {
+            Some((name, _)) => Arc::clone(name),
+            None => Arc::from(group),
+        };
+        let count = self.groups.entry(Arc::clone(&name)).or_default();
+        let moved = |value: u32, by: i64| u32::try_from(i64::from(value) + by).unwrap_or(0);
+        count.live = moved(count.live, live);
+        count.wanted = moved(count.wanted, wanted);
+        if count.live == 0 {
+            self.groups.remove(&*name);
+        }
+        name
+    }
+
+    pub(crate) fn group(&self, group: &str) -> GroupCount {
+        self.groups.get(group).copied().unwrap_or_default()
+    }
+
+    /// Keeps room for daemons: what they demand, and how many devices. Returns whether that is
+    /// other room than before.
+    pub(crate) fn reserve<'a>(&mut self, daemons: impl Iterator<Item = &'a Request>) -> bool {
+        let before = (std::mem::take(&mut self.reserved), self.reserved_gpus);
+        self.reserved_gpus = 0;
+        self.keeps = false;
+        for daemon in daemons {
+            self.keeps = true;
+            self.reserved.take(&daemon.demand);
+            self.reserved_gpus += daemon.gpus;
+        }
+        before.0 != self.reserved || before.1 != self.reserved_gpus
+    }
+
+    /// Whether room is kept for a daemon now.
+    pub(crate) fn keeps_room(&self) -> bool {
+        self.keeps
+    }
+
+    /// Daemons may use what is kept for daemons: theirs is among it.
+    fn kept(&self, kind: Kind) -> Option<&Usage> {
+        (kind != Kind::Daemon).then_some(&self.reserved)
+    }
+
+    pub(crate) fn left_cpu(&self, kind: Kind) -> u32 {
+        let kept = self.kept(kind).map_or(0, |kept| kept.cpu);
+        left(self.state.registered.cpu.0, self.taken.cpu + kept)
+    }
+
+    pub(crate) fn left_memory(&self, kind: Kind) -> u32 {
+        let kept = self.kept(kind).map_or(0, |kept| kept.memory);
+        left(self.state.registered.memory.0, self.taken.memory + kept)
+    }
+
+    pub(crate) fn left_interfaces(&self, kind: Kind) -> u32 {
+        let kept = self.kept(kind).map_or(0, |kept| kept.network_interfaces);
+        left(
+            self.state.registered.network_interfaces,
+            self.taken.network_interfaces + kept,
+        )
+    }
+
+    /// The free devices in the order they are given out.
+    pub(crate) fn free_gpus(&self) -> impl Iterator<Item = &String> {
+        let registered = self.state.registered.gpus.iter();
+        registered.filter(|device| !self.devices.contains_key(*device))
+    }
+
+    pub(crate) fn left_gpus(&self, kind: Kind) -> u32 {
+        if self.state.registered.gpus.is_empty() {
+            return 0;
+        }
+        let free = u32::try_from(self.free_gpus().count()).unwrap_or(u32::MAX);
+        let kept = if kind == Kind::Daemon {
+            0
+        } else {
+            self.reserved_gpus
+        };
+        free.saturating_sub(kept)
+    }
+
+    /// How many more host ports may be taken.
+    pub(crate) fn left_ports(&self, kind: Kind) -> u32 {
+        let kept = self.kept(kind).map_or(0, |kept| {
+            kept.tcp.beside(&self.taken.tcp) + kept.udp.beside(&self.taken.udp)
+        });
+        let taken = self.taken.tcp.len() + self.taken.udp.len() + kept;
+        MAX_PORTS_PER_INSTANCE.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn has_tcp(&self, kind: Kind, port: Port) -> bool {
+        self.taken.tcp.has(port) || self.kept(kind).is_some_and(|kept| kept.tcp.has(port))
+    }
+
+    pub(crate) fn has_udp(&self, kind: Kind, port: Port) -> bool {
+        self.taken.udp.has(port) || self.kept(kind).is_some_and(|kept| kept.udp.has(port))
+    }
+
+    /// What a change that just happened means to those who wait.
+    pub(crate) fn delta(&self, gained: bool) -> Delta {
+        Delta {
+            instance: self.id(),
+            takes: self.state.active && self.state.connected,
+            gained,
+            cpu: self.left_cpu(Kind::Daemon),
+            memory: self.left_memory(Kind::Daemon),
+            network_interfaces: self.left_interfaces(Kind::Daemon),
+            gpus: self.left_gpus(Kind::Daemon),
+        }
+    }
+}
+
+impl Subject for Slot {
+    fn agent_connected(&self) -> bool {
+        self.state.connected
+    }
+
+    fn agent_version(&self) -> &str {
+        &self.state.agent_version
+    }
+
+    fn ec2_instance_id(&self) -> Option<&str> {
+        self.state.ec2_instance_id.as_deref()
+    }
+
+    fn registered_at(&self) -> Timestamp {
+        self.state.registered_at
+    }
+
+    fn running_tasks_count(&self) -> u32 {
+        self.running
+    }
+
+    fn attribute(&self, name: &str) -> Option<Option<&str>> {
+        self.state.attributes.get(name).map(Option::as_deref)
+    }
+
+    fn hosts_group(&self, test: &dyn Fn(&str) -> bool) -> bool {
+        self.groups.keys().any(|group| test(group))
+    }
+}
