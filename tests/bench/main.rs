@@ -5,6 +5,7 @@
 //! machines are noisy: what counts are ratios of medians, and the spread of the ratios per round.
 //!
 //! - `launch.rs`: the cases of the benchmark `launch` and the order they run in;
+//! - `failover.rs`: what losing leaders costs, which concerns Longshore alone;
 //! - `measure.rs`: one measurement each, the same code for every orchestrator;
 //! - `system.rs`: what a measurement needs from an orchestrator; `swarm.rs`, `longshore.rs`;
 //! - `engine.rs`: the bare Docker API; `timeline.rs`: what its event stream says;
@@ -17,6 +18,7 @@
 mod burst;
 mod cpu;
 mod engine;
+mod failover;
 mod launch;
 mod longshore;
 mod measure;
@@ -45,8 +47,40 @@ struct Arguments {
 enum Benchmark {
     /// Time to RUNNING for 1, 20, 60 and 100 tasks, to heal one task, and to update 10.
     Launch(LaunchArguments),
+    /// Time without writes and decisions when leaders are lost, and that nothing else is.
+    Failover(FailoverArguments),
     /// Placements a second, memory, and bursts of tasks through the control plane.
     Scheduler(SchedulerArguments),
+}
+
+/// How to run `failover`. Without options it takes about half an hour.
+#[derive(clap::Args)]
+pub(crate) struct FailoverArguments {
+    /// Also write every measurement to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// How many times the leading control plane is killed.
+    #[arg(long, default_value_t = 100)]
+    kills: u32,
+    /// Seconds from one kill to the next, at least.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    every: u64,
+    /// Seconds for which the leading control plane stands still; 0 for not at all.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pause: u64,
+    /// How many times the leading member of etcd is killed.
+    #[arg(long, default_value_t = 12)]
+    etcd_kills: u32,
+    /// Seconds from one of those to the next, at least.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    etcd_every: u64,
+    /// Seconds for which two of three members of etcd stand still; 0 for not at all.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    quorum: u64,
+    /// Where longshore, longshore-control-plane and longshore-agent are; beside this program if
+    /// nothing is said.
+    #[arg(long, value_name = "DIRECTORY")]
+    longshore_dir: Option<PathBuf>,
 }
 
 /// How to run `scheduler`.
@@ -106,6 +140,7 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 match arguments.benchmark {
                     Benchmark::Launch(arguments) => launch::run(&arguments).await,
+                    Benchmark::Failover(arguments) => failover::run(&arguments).await,
                     Benchmark::Scheduler(arguments) => scheduler::run(&arguments).await,
                 }
             })

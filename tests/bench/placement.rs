@@ -152,8 +152,12 @@ fn residents(instances: usize) -> impl Iterator<Item = TaskState> {
 
 fn index(instances: usize) -> Index {
     let mut index = Index::new();
-    (0..instances).for_each(|number| drop(index.upsert(instance(number))));
-    residents(instances).for_each(|task| drop(index.put_task(task)));
+    for number in 0..instances {
+        let _ = index.upsert(instance(number));
+    }
+    for task in residents(instances) {
+        let _ = index.put_task(task);
+    }
     index
 }
 
@@ -255,9 +259,13 @@ fn processor_time() -> Result<Duration> {
 pub(crate) fn memory(instances: usize) -> Result<Memory> {
     let before = resident()?;
     let mut index = Index::new();
-    (0..instances).for_each(|number| drop(index.upsert(instance(number))));
+    for number in 0..instances {
+        let _ = index.upsert(instance(number));
+    }
     let empty = resident()?;
-    residents(instances).for_each(|task| drop(index.put_task(task)));
+    for task in residents(instances) {
+        let _ = index.put_task(task);
+    }
     let full = resident()?;
     let tasks = instances * TASKS;
     ensure!(index.len() == instances, "instances are missing");

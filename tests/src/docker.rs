@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 use bollard::query_parameters::{EventsOptions, ListContainersOptions};
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 
 /// The image that all test tasks run: a static busybox and `/server`, an HTTP server on port 80
 /// that says `hello` and ends at once when told to stop.
@@ -185,6 +185,55 @@ impl Docker {
             }
         }
         Ok(found)
+    }
+}
+
+/// A container of ours started or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    /// Milliseconds since the epoch.
+    pub at: i64,
+    /// `start` or `die`.
+    pub action: String,
+    /// ARN of its task.
+    pub task: String,
+}
+
+impl Docker {
+    /// What happens to the containers of these instances from now on, until the stream is dropped.
+    /// Docker itself remembers the last few hundred only.
+    pub fn happenings(
+        &self,
+        instances: &[String],
+    ) -> impl Stream<Item = anyhow::Result<Happening>> + Send + use<> {
+        let filters = HashMap::from([
+            ("type".to_owned(), vec!["container".to_owned()]),
+            (
+                "event".to_owned(),
+                vec!["start".to_owned(), "die".to_owned()],
+            ),
+        ]);
+        let options = EventsOptions {
+            filters: Some(filters),
+            ..EventsOptions::default()
+        };
+        let instances = instances.to_vec();
+        let events = self.client.events(Some(options));
+        events.filter_map(move |event| {
+            let happening = event
+                .map_err(anyhow::Error::from)
+                .map(|event| {
+                    let labels = event.actor?.attributes?;
+                    let ours = instances.contains(labels.get(INSTANCE_LABEL)?);
+                    ours.then_some(Happening {
+                        at: event.time_nano.unwrap_or_default() / 1_000_000,
+                        action: event.action.unwrap_or_default(),
+                        task: labels.get(TASK_ARN_LABEL).cloned().unwrap_or_default(),
+                    })
+                })
+                .transpose();
+            std::future::ready(happening)
+        })
     }
 }
 

@@ -227,7 +227,7 @@ pub fn kill(pid: u32) -> anyhow::Result<()> {
 }
 
 /// A port that nobody listens on now.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
@@ -237,7 +237,7 @@ fn pid(process: &Value) -> anyhow::Result<u32> {
 }
 
 /// Ids of the container instances of the default cluster that are ACTIVE with a connected agent.
-async fn connected_instances(wire: &Wire) -> anyhow::Result<Vec<String>> {
+pub(crate) async fn connected_instances(wire: &Wire) -> anyhow::Result<Vec<String>> {
     let listed = wire.call("ListContainerInstances", json!({})).await?;
     let arns = listed["containerInstanceArns"].clone();
     if arns.as_array().is_none_or(Vec::is_empty) {

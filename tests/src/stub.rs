@@ -305,7 +305,6 @@ async fn open(
             ..Capacity::default()
         }),
         attributes: offer.attributes,
-        ..Hello::default()
     };
     say(&outgoing, Say::Hello(hello)).await?;
     let mut incoming = GatewayClient::new(channel)

@@ -73,9 +73,16 @@ pub struct JoinArgs {
         env = "LONGSHORE_AGENT_DATA_DIR"
     )]
     pub data_dir: PathBuf,
-    /// HOST:PORT of the control plane's listener for agents.
-    #[arg(long, env = "LONGSHORE_CONTROL_PLANE")]
-    pub control_plane: String,
+    /// HOST:PORT of the control plane's listener for agents; of each, separated by commas, where
+    /// there are several.
+    #[arg(
+        long,
+        env = "LONGSHORE_CONTROL_PLANE",
+        value_delimiter = ',',
+        required = true,
+        value_name = "HOST:PORT"
+    )]
+    pub control_plane: Vec<String>,
     /// Join token. Other users of this node can see it in the list of processes: prefer a file.
     #[arg(
         long,

@@ -301,23 +301,28 @@ impl DataDirectory {
         self.write(INSTANCE, &text)
     }
 
-    /// Writes a file whole or not at all, readable by its owner only.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), IdentityError> {
         let path = self.path.join(name);
-        let unfinished = self.path.join(format!("{name}.new"));
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&unfinished)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&unfinished, &path)?;
-            File::open(&self.path)?.sync_all()
-        };
-        write().map_err(failed("write", &path))
+        write_file(&path, bytes).map_err(failed("write", &path))
+    }
+}
+
+/// Writes a file whole or not at all, durably, readable by its owner only.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@
 //! | [`runtime`] | containers: Docker, and a fake |
 //! | [`cgroup`] | limits over all containers of a task |
 //! | [`session`] | the stream to the control plane |
+//! | [`control_planes`] | which of them, in turn |
 //! | [`wire`] | its messages, checked |
 //! | [`identity`], [`tls`] | who this agent is, and how it proves that |
 //! | [`capacity`] | what the node offers |
@@ -18,6 +19,7 @@ pub mod capacity;
 pub mod cgroup;
 pub mod clock;
 pub mod config;
+pub mod control_planes;
 pub mod identity;
 pub mod journal;
 mod logs;

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use longshore_agent::capacity::{self, Offer};
 use longshore_agent::config::{Cli, Command, JoinArgs, LogFormat, PurgeArgs, RunArgs};
+use longshore_agent::control_planes::ControlPlanes;
 use longshore_agent::identity::{DataDirectory, Identity, JoinToken};
 use longshore_agent::journal::Journal;
 use longshore_agent::node::{Node, Settings};
@@ -132,14 +133,19 @@ fn token(args: &JoinArgs) -> anyhow::Result<JoinToken> {
     Ok(token)
 }
 
+/// Where to connect; agents begin at different places.
+fn control_planes(directory: &DataDirectory, args: &JoinArgs) -> ControlPlanes {
+    let given = args.control_plane.clone();
+    ControlPlanes::open(directory.path(), given, rand::random_range(0..usize::MAX))
+}
+
 /// Joins; waits for a control plane that is not up yet.
 async fn join(directory: &DataDirectory, args: &JoinArgs) -> anyhow::Result<Identity> {
     let token = token(args)?;
+    let mut planes = control_planes(directory, args);
     loop {
-        match directory
-            .join(&args.control_plane, &token, &hostname())
-            .await
-        {
+        let address = planes.choose();
+        match directory.join(&address, &token, &hostname()).await {
             Ok(identity) => {
                 tracing::info!(
                     instance = %identity.instance,
@@ -151,9 +157,11 @@ async fn join(directory: &DataDirectory, args: &JoinArgs) -> anyhow::Result<Iden
             Err(error) if error.is_passing() => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "cannot join; trying again"
+                    "cannot join through {address}; trying again"
                 );
-                sleep(JOIN_RETRY).await;
+                if planes.is_round_over() {
+                    sleep(JOIN_RETRY).await;
+                }
             }
             Err(error) => return Err(error.into()),
         }
@@ -224,7 +232,7 @@ async fn run(args: RunArgs, operations: TaskTracker) -> anyhow::Result<()> {
         (boot_id.trim(), directory.begin_life(pass::now())),
     );
     let link = Link {
-        address: args.join.control_plane,
+        planes: control_planes(&directory, &args.join),
         tls,
         hello,
         runtime: Arc::clone(&runtime),

@@ -1,5 +1,5 @@
-//! The stream to the control plane. Dials out, keeps one session open, dials again when it ends.
-//! Nothing of what the node does depends on a session being open.
+//! The stream to a control plane. Dials out, keeps one session open, dials the next one when it
+//! ends. Nothing of what the node does depends on a session being open.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
+use crate::control_planes::ControlPlanes;
 use crate::logs::LogStreams;
 use crate::node::Input;
 use crate::pass::Event;
@@ -21,10 +22,12 @@ use crate::runtime::Runtime;
 use crate::tls;
 use crate::wire::{self, WireError};
 
-/// Waits between sessions; doubled each time and halved by chance at most, so that a thousand
-/// agents do not return at one instant.
+/// Waits after every control plane was tried in vain; doubled each time and halved by chance at
+/// most, so that a thousand agents do not return at one instant.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A session that lasted this long makes earlier failures forgotten.
+const STEADY: Duration = Duration::from_secs(2);
 /// From dialling to the Welcome.
 const WELCOME: Duration = Duration::from_secs(10);
 /// Silence that ends a session, in heartbeat intervals.
@@ -56,6 +59,9 @@ pub enum SessionError {
     /// It began with something else than a Welcome.
     #[error("the control plane did not begin with a welcome; is it a gateway of Longshore?")]
     NoWelcome,
+    /// It is behind another one that this agent was connected to.
+    #[error("the control plane knows less than another did before; trying the next")]
+    Behind,
     /// Nothing was heard.
     #[error("nothing was heard for {SILENT_INTERVALS} heartbeat intervals")]
     Silent,
@@ -70,8 +76,8 @@ pub enum SessionError {
 /// What a session needs.
 #[derive(Debug)]
 pub struct Link<R> {
-    /// `HOST:PORT` of the control plane's listener for agents.
-    pub address: String,
+    /// Where to connect.
+    pub planes: ControlPlanes,
     /// This agent's identity.
     pub tls: Arc<ClientConfig>,
     /// The first message of every session.
@@ -84,31 +90,41 @@ pub struct Link<R> {
 
 impl<R: Runtime> Link<R> {
     /// Keeps a session open until the loop is gone.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let mut wait = FIRST_WAIT;
         while !self.events.is_closed() {
-            let error = self.session(&mut wait).await;
+            let address = self.planes.choose();
+            let mut welcomed = None;
+            let error = self.session(&address, &mut welcomed).await;
+            if welcomed.is_some_and(|at: Instant| at.elapsed() >= STEADY) {
+                wait = FIRST_WAIT;
+                self.planes.begin_round();
+            }
             let closed = Event::Input(Input::SessionClosed);
             if self.events.send(closed).await.is_err() {
                 return;
             }
-            let pause = wait.mul_f64(rand::random_range(0.5..=1.0));
+            let pause = match self.planes.is_round_over() {
+                true => wait.mul_f64(rand::random_range(0.5..=1.0)),
+                false => Duration::ZERO,
+            };
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 retry_ms = pause.as_millis(),
-                "no session with the control plane at {}",
-                self.address
+                "no session with the control plane at {address}"
             );
-            sleep(pause).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            if pause > Duration::ZERO {
+                sleep(pause).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
         }
     }
 
     /// One session, from dialling to its end.
-    async fn session(&self, wait: &mut Duration) -> SessionError {
+    async fn session(&mut self, address: &str, welcomed: &mut Option<Instant>) -> SessionError {
         let (outgoing, waiting) = channel(OUTGOING);
         let (log_pieces, waiting_logs) = channel(OUTGOING_LOGS);
-        let opening = self.open(&outgoing, waiting, waiting_logs);
+        let opening = self.open(address, &outgoing, waiting, waiting_logs);
         let (welcome, incoming) = match timeout(WELCOME, opening).await {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => return error,
@@ -117,20 +133,21 @@ impl<R: Runtime> Link<R> {
         tracing::info!(
             cluster = welcome.cluster,
             instance = welcome.instance_id,
-            "session with the control plane at {}",
-            self.address
+            "session with the control plane at {address}"
         );
-        *wait = FIRST_WAIT;
+        *welcomed = Some(Instant::now());
+        self.planes.learn(welcome.control_planes);
         let opened = Event::SessionOpened(outgoing.clone());
         if self.events.send(opened).await.is_err() {
             return SessionError::Given;
         }
         let conversation = Conversation {
+            logs: LogStreams::new(Arc::clone(&self.runtime), log_pieces),
             link: self,
+            history: welcome.history,
             beat: Beat::new(welcome.heartbeat_interval_ms),
             // The loop holds the only strong end: when it lets go, the session is over.
             outgoing: outgoing.downgrade(),
-            logs: LogStreams::new(Arc::clone(&self.runtime), log_pieces),
         };
         drop(outgoing);
         conversation.hold(incoming).await
@@ -138,11 +155,12 @@ impl<R: Runtime> Link<R> {
 
     async fn open(
         &self,
+        address: &str,
         outgoing: &Sender<AgentMessage>,
         waiting: Receiver<AgentMessage>,
         waiting_logs: Receiver<AgentMessage>,
     ) -> Result<(Welcome, Streaming<ControlMessage>), SessionError> {
-        let channel = tls::connect(&self.address, Arc::clone(&self.tls)).await?;
+        let channel = tls::connect(address, Arc::clone(&self.tls)).await?;
         let body = Some(Say::Hello(self.hello.clone()));
         let hello = AgentMessage { body };
         outgoing.try_send(hello).map_err(|_| SessionError::Given)?;
@@ -172,7 +190,9 @@ async fn next(incoming: &mut Streaming<ControlMessage>) -> Result<Hear, SessionE
 }
 
 struct Conversation<'a, R> {
-    link: &'a Link<R>,
+    link: &'a mut Link<R>,
+    /// What the revisions of sets belong to.
+    history: String,
     beat: Beat,
     outgoing: tokio::sync::mpsc::WeakSender<AgentMessage>,
     logs: LogStreams<R>,
@@ -240,7 +260,15 @@ impl<R: Runtime> Conversation<'_, R> {
 
     async fn hear(&mut self, body: Hear) -> Result<(), SessionError> {
         let input = match body {
-            Hear::Assignments(set) => Input::Assigned(wire::assignments(set)?),
+            Hear::Assignments(set) => {
+                let set = wire::assignments(set)?;
+                if !set.complete {
+                    self.link.planes.note(set.revision);
+                } else if !self.link.planes.admit(&self.history, set.revision) {
+                    return Err(SessionError::Behind);
+                }
+                Input::Assigned(set)
+            }
             Hear::ReportsAck(ack) => Input::ReportsAcknowledged {
                 sequence: ack.sequence,
                 unread: wire::task_ids(&ack.unread_task_ids)?,

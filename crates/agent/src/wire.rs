@@ -23,6 +23,8 @@ pub struct Assignments {
     pub tasks: Vec<Assignment>,
     /// To be forgotten.
     pub removed: Vec<TaskId>,
+    /// Of the store that it was made from.
+    pub revision: u64,
 }
 
 /// A message of the control plane that cannot be understood. The session is ended and tried anew,
@@ -64,6 +66,7 @@ pub fn assignments(message: proto::Assignments) -> Result<Assignments, WireError
         generation: message.generation,
         complete: message.complete,
         removed: task_ids(&message.removed)?,
+        revision: message.revision,
         tasks: message
             .tasks
             .into_iter()
@@ -267,6 +270,7 @@ mod tests {
             complete: true,
             tasks: vec![task],
             removed: vec![],
+            revision: 1,
         })
     }
 

@@ -8,6 +8,7 @@ mod rig;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -80,6 +81,9 @@ struct Session {
     chunks: Vec<LogChunk>,
 }
 
+/// Of the store that sets are made from; only grows.
+static REVISION: AtomicU64 = AtomicU64::new(1);
+
 #[tonic::async_trait]
 impl Enrollment for Doors {
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
@@ -128,6 +132,8 @@ impl Gateway for Doors {
             region: "us-east-1".into(),
             account: "000000000000".into(),
             heartbeat_interval_ms: HEARTBEAT_MS,
+            control_planes: vec![],
+            history: self.instance.to_string(),
         });
         say.send(Ok(ControlMessage {
             body: Some(welcome),
@@ -160,6 +166,7 @@ impl Session {
             complete,
             tasks,
             removed: vec![],
+            revision: REVISION.fetch_add(1, Ordering::Relaxed),
         }))
         .await;
     }

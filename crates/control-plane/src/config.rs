@@ -1,6 +1,9 @@
 //! What the binary is told on its command line.
 
-use std::net::SocketAddr;
+mod operation;
+mod store;
+
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,13 +12,33 @@ use longshore_model::Realm;
 
 use crate::settings::Settings;
 
+pub use operation::{BackupArgs, CheckArgs, MigrateArgs, PlaceArgs, RestoreArgs};
+pub use store::{EtcdAddress, EtcdArgs, StoreAddress, StoreArgs};
+
 /// The Longshore control plane.
 #[derive(Debug, Parser)]
-#[command(name = "longshore-control-plane", version, about, long_about = None)]
+#[command(
+    name = "longshore-control-plane",
+    version,
+    about,
+    long_about = None,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Cli {
-    /// What to do.
+    /// What to do; `run` if nothing is said.
     #[command(subcommand)]
-    pub command: Command,
+    command: Option<Command>,
+    /// How to serve, for `run` without its name.
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+impl Cli {
+    /// What to do.
+    pub fn command(self) -> Command {
+        self.command
+            .unwrap_or_else(|| Command::Run(Box::new(self.run)))
+    }
 }
 
 /// What to do.
@@ -27,22 +50,66 @@ pub enum Command {
     ///   longshore-control-plane run --data-dir /var/lib/longshore
     ///   longshore-control-plane run --data-dir /var/lib/longshore --listen 0.0.0.0:7400 \
     ///       --tls-cert api.pem --tls-key api.key --agent-listen 0.0.0.0:7401
+    ///   longshore-control-plane run --store etcd://10.0.0.1:2379,10.0.0.2:2379/longshore \
+    ///       --etcd-ca etcd-ca.pem --etcd-cert etcd.pem --etcd-key etcd.key
     #[command(verbatim_doc_comment)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
+    /// Write the whole state to a file.
+    ///
+    /// An embedded store must not be in use: stop its control plane first; tasks go on running.
+    /// A store in etcd is read at one revision while its control planes serve.
+    ///
+    /// EXAMPLES
+    ///   longshore-control-plane backup /backup/monday --data-dir /var/lib/longshore
+    ///   longshore-control-plane backup /backup/monday --store etcd://10.0.0.1:2379/longshore
+    #[command(verbatim_doc_comment)]
+    Backup(Box<BackupArgs>),
+    /// Fill an empty store from a backup. Refuses one that holds anything.
+    ///
+    /// EXAMPLES
+    ///   longshore-control-plane restore /backup/monday --data-dir /var/lib/longshore
+    #[command(verbatim_doc_comment)]
+    Restore(Box<RestoreArgs>),
+    /// Copy the whole state into an empty store of another kind, and compare.
+    ///
+    /// EXAMPLES
+    ///   longshore-control-plane migrate --from embedded:/var/lib/longshore \
+    ///       --to etcd://10.0.0.1:2379,10.0.0.2:2379/longshore
+    #[command(verbatim_doc_comment)]
+    Migrate(Box<MigrateArgs>),
+    /// Decode every record and follow every reference. Exit status 1 and a list if one is wrong.
+    ///
+    /// EXAMPLES
+    ///   longshore-control-plane check --data-dir /var/lib/longshore
+    ///   longshore-control-plane check --backup /backup/monday
+    #[command(verbatim_doc_comment)]
+    Check(Box<CheckArgs>),
 }
 
 /// How to serve.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Where the state, the access keys and the certificate authority are kept.
+    /// Where the access keys and the certificate authority are kept, and the state if the store is
+    /// embedded.
     #[arg(long, env = "LONGSHORE_DATA_DIR", default_value = "/var/lib/longshore")]
     pub data_dir: PathBuf,
+    /// Where the state is kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Address for people: AWS JSON and gRPC. Beyond loopback it needs --tls-cert and --tls-key.
     #[arg(long, default_value = "127.0.0.1:7400")]
     pub listen: SocketAddr,
     /// Address for agents, always mutual TLS.
     #[arg(long, default_value = "127.0.0.1:7401")]
     pub agent_listen: SocketAddr,
+    /// Host name or address at which agents and other control planes reach this one. Needed beside
+    /// others where --agent-listen names no single address.
+    #[arg(long, env = "LONGSHORE_ADVERTISE", value_name = "HOST")]
+    pub advertise: Option<String>,
+    /// Take this data directory's certificate authority for the installation in place of the one
+    /// that is lost. Every agent must join anew.
+    #[arg(long)]
+    pub replace_authority: bool,
     /// PEM certificate chain of the address for people.
     #[arg(long, requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -88,6 +155,18 @@ impl RunArgs {
         }
     }
 
+    /// `HOST:PORT` at which agents and other control planes reach this one; `None` where nothing
+    /// says which address of this machine that is.
+    pub fn reachable(&self, listen: SocketAddr) -> Option<String> {
+        let host = match (&self.advertise, listen.ip()) {
+            (Some(host), _) => host.clone(),
+            (None, address) if address.is_unspecified() => return None,
+            (None, IpAddr::V4(address)) => address.to_string(),
+            (None, IpAddr::V6(address)) => format!("[{address}]"),
+        };
+        Some(format!("{host}:{}", listen.port()))
+    }
+
     /// How patient the controllers are.
     pub fn settings(&self) -> Settings {
         Settings {
@@ -120,4 +199,46 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| "use a number of seconds, like 5".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn run(arguments: &[&str]) -> RunArgs {
+        let line = std::iter::once(&"longshore-control-plane").chain(arguments);
+        let Command::Run(args) = Cli::try_parse_from(line).unwrap().command() else {
+            unreachable!("only run was named");
+        };
+        *args
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        <Cli as CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_what_is_done_without_a_word() {
+        for line in [&["run", "--region", "eu-1"][..], &["--region", "eu-1"]] {
+            let args = run(line);
+            assert_eq!(args.region, "eu-1");
+            assert_eq!(args.store.store, StoreAddress::Embedded);
+        }
+    }
+
+    #[test]
+    fn an_address_is_told_only_where_there_is_one() {
+        let any: SocketAddr = "0.0.0.0:7401".parse().unwrap();
+        let one: SocketAddr = "10.0.0.1:7401".parse().unwrap();
+        let six: SocketAddr = "[::1]:7401".parse().unwrap();
+        let args = run(&["run"]);
+        assert_eq!(args.reachable(any), None);
+        assert_eq!(args.reachable(one).unwrap(), "10.0.0.1:7401");
+        assert_eq!(args.reachable(six).unwrap(), "[::1]:7401");
+        let named = run(&["run", "--advertise", "one.example.com"]);
+        assert_eq!(named.reachable(any).unwrap(), "one.example.com:7401");
+    }
 }

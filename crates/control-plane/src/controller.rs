@@ -5,21 +5,27 @@
 //! that names everything, so a change that was missed is only late. Tasks, instances and clusters
 //! are decided about side by side; services of one cluster one after the other, against one
 //! index of its instances, and committed together.
+//!
+//! It runs for one term of leadership, and every commit carries the fence of that term. A commit
+//! whose outcome is not known ends the term: under the fence of the next it can no longer happen.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use longshore_api::context::Ecs;
 use longshore_model::plan::{Ctx, Plan, Reason};
 use longshore_model::{ClusterName, InstanceId, ServiceName, TaskId, Timestamp};
 use longshore_reconcile::{self as reconcile, Action};
-use longshore_store::{CommitError, Txn, View};
+use longshore_store::{Change, CommitError, Guard, Txn, View};
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::commit::Writing;
 use crate::live::Live;
+use crate::ownership::Absences;
 use crate::placer::Scheduling;
 use crate::queue::Queue;
 use crate::settings::Settings;
@@ -28,6 +34,8 @@ use crate::{gather, sweep};
 
 /// How often every key is looked at, whatever was announced.
 pub const RELIST_INTERVAL: Duration = Duration::from_secs(10);
+/// How often the control planes that sessions are with are looked for.
+const ROLL_CALL_INTERVAL: Duration = Duration::from_secs(1);
 /// Decisions under way at once. Their commits share the store's group commit.
 const MAX_IN_FLIGHT: usize = 64;
 /// How long a key rests whose plan the store refuses for what it is, so that it delays no other.
@@ -162,7 +170,7 @@ pub struct Activation {
 }
 
 /// How one activation ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Outcome {
     /// What the key names does not exist.
     Gone,
@@ -179,6 +187,10 @@ pub enum Outcome {
     Conflict,
     /// The store refuses the plan for what it is.
     Poison,
+    /// Another control plane leads.
+    Deposed,
+    /// The store did not answer; whether the plan is committed is not known.
+    Unknown,
     /// The store has failed, and with it the process.
     StoreFailed,
 }
@@ -194,9 +206,16 @@ pub struct Rounds {
     again: BTreeSet<Key>,
 }
 
-/// The store has failed; the process must be restarted.
+/// Why nothing more is decided in a term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoreFailed;
+pub enum End {
+    /// Another control plane leads.
+    Deposed,
+    /// The outcome of a commit is not known.
+    Unknown,
+    /// The store has failed; the process must be restarted.
+    StoreFailed,
+}
 
 impl Rounds {
     /// How many keys wait, are decided about, and have a timer.
@@ -230,8 +249,8 @@ impl Rounds {
     /// Takes over what became of an activation.
     ///
     /// # Errors
-    /// [`StoreFailed`] when nothing can be decided any more.
-    pub fn finish(&mut self, activation: Activation, now: Timestamp) -> Result<(), StoreFailed> {
+    /// The [`End`] of the term, when nothing can be decided any more.
+    pub fn finish(&mut self, activation: Activation, now: Timestamp) -> Result<(), End> {
         self.turns = self.turns.saturating_sub(1);
         let shared = activation.outcomes.len() > 1;
         let cluster = activation.outcomes.first().and_then(|(key, _)| {
@@ -249,7 +268,9 @@ impl Rounds {
                 }
                 Outcome::Conflict | Outcome::Left => self.queue.push(key.clone()),
                 Outcome::Poison => self.queue.settle(&key, Some(now.after(POISON_WAIT))),
-                Outcome::StoreFailed => return Err(StoreFailed),
+                Outcome::Deposed => return Err(End::Deposed),
+                Outcome::Unknown => return Err(End::Unknown),
+                Outcome::StoreFailed => return Err(End::StoreFailed),
             }
             if self.again.remove(&key) {
                 self.queue.push(key);
@@ -262,20 +283,32 @@ impl Rounds {
     }
 }
 
-/// Runs the controllers until the process ends. Returns when the store has failed.
-pub async fn run(ecs: Arc<Ecs>, scheduling: Arc<Scheduling>, settings: Settings) {
+/// Runs the controllers for one term. `fence` is what every commit is guarded by, where there may
+/// be other control planes. Dropping it ends the term; what is under way then is cut off, and is
+/// void once another leads.
+pub async fn run(
+    ecs: Arc<Ecs>,
+    scheduling: Arc<Scheduling>,
+    settings: Settings,
+    fence: Option<Guard>,
+) -> End {
+    scheduling.begin_term();
     let mut changes = ecs.db.subscribe();
     let mut rounds = Rounds::default();
     rounds.queue.push_all(&ecs.db.view());
-    let mut relist = tokio::time::interval(RELIST_INTERVAL);
-    relist.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut absences = Absences::default();
+    let began = Instant::now();
+    let mut relist = interval(RELIST_INTERVAL);
+    relist.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut roll_call = interval(ROLL_CALL_INTERVAL);
+    roll_call.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut running: JoinSet<Activation> = JoinSet::new();
 
     loop {
         let now = ecs.ctx().now;
         while let Some(keys) = rounds.start(now) {
             let (ecs, scheduling) = (Arc::clone(&ecs), Arc::clone(&scheduling));
-            running.spawn(activate(ecs, scheduling, settings, keys));
+            running.spawn(activate(ecs, scheduling, settings, keys, fence.clone()));
         }
         let timer = async {
             match rounds.queue.next_wake() {
@@ -283,46 +316,99 @@ pub async fn run(ecs: Arc<Ecs>, scheduling: Arc<Scheduling>, settings: Settings)
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let chore = tokio::select! {
             received = changes.recv() => {
-                let mut received = match received {
+                let received = match received {
                     Ok(batch) => Ok(batch),
                     Err(RecvError::Lagged(_)) => Err(()),
-                    Err(RecvError::Closed) => return,
+                    Err(RecvError::Closed) => return End::StoreFailed,
                 };
                 let view = ecs.db.view();
-                loop {
-                    match &received {
-                        Ok(batch) => batch.iter().for_each(|change| rounds.queue.note(change, &view)),
-                        Err(()) => rounds.queue.push_all(&view),
-                    }
-                    received = match changes.try_recv() {
-                        Ok(batch) => Ok(batch),
-                        Err(TryRecvError::Lagged(_)) => Err(()),
-                        Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-                    };
-                }
+                note_all(&mut rounds.queue, received, &mut changes, &view);
                 scheduling.wake(&view, &mut rounds.queue);
+                Txn::new()
             }
             Some(finished) = running.join_next() => {
                 let Ok(activation) = finished else {
                     // A decision that panics is a broken invariant; the process must not go on.
                     tracing::error!("a controller panicked; stopping");
-                    return;
+                    return End::StoreFailed;
                 };
-                if rounds.finish(activation, now) == Err(StoreFailed) {
-                    return;
+                if let Err(end) = rounds.finish(activation, now) {
+                    return end;
                 }
                 scheduling.wake(&ecs.db.view(), &mut rounds.queue);
+                Txn::new()
             }
-            () = timer => {}
+            () = timer => Txn::new(),
             _ = relist.tick() => {
                 rounds.queue.push_all(&ecs.db.view());
-                let txn = sweep::sweep(&ecs.db.view(), now);
-                if let Err(error) = ecs.db.commit(txn).await {
-                    tracing::debug!(%error, "the sweep is left to the next round");
-                }
+                sweep::sweep(&ecs.db.view(), now)
             }
+            _ = roll_call.tick() => absences.look(&ecs.db.view(), began.elapsed(), now),
+        };
+        if !chore.is_empty() {
+            match write(&ecs, chore, fence.as_ref()).await {
+                Ok(()) | Err(Outcome::Conflict | Outcome::Poison) => {}
+                Err(Outcome::Deposed) => return End::Deposed,
+                Err(Outcome::Unknown) => return End::Unknown,
+                Err(_) => return End::StoreFailed,
+            }
+        }
+    }
+}
+
+/// Names what has changed, with everything else that has come in by now.
+fn note_all(
+    queue: &mut Queue,
+    first: Result<Arc<Vec<Change>>, ()>,
+    changes: &mut Receiver<Arc<Vec<Change>>>,
+    view: &View,
+) {
+    let mut received = first;
+    loop {
+        match &received {
+            Ok(batch) => batch.iter().for_each(|change| queue.note(change, view)),
+            Err(()) => queue.push_all(view),
+        }
+        received = match changes.try_recv() {
+            Ok(batch) => Ok(batch),
+            Err(TryRecvError::Lagged(_)) => Err(()),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+        };
+    }
+}
+
+/// Commits under the fence. What went wrong, as an outcome.
+async fn write(ecs: &Ecs, mut txn: Txn, fence: Option<&Guard>) -> Result<(), Outcome> {
+    if txn.is_empty() {
+        return Ok(());
+    }
+    if let Some(fence) = fence {
+        txn.require(fence.clone());
+    }
+    match ecs.db.commit(txn).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(judge(&error, fence)),
+    }
+}
+
+/// What a refused commit means for its plan.
+fn judge(error: &CommitError, fence: Option<&Guard>) -> Outcome {
+    match error {
+        CommitError::Conflict { guard } if Some(guard) == fence => Outcome::Deposed,
+        CommitError::Conflict { .. } => Outcome::Conflict,
+        CommitError::Unreachable(error) => {
+            tracing::warn!(%error, "the store does not answer");
+            Outcome::Unknown
+        }
+        CommitError::Unavailable(error) => {
+            tracing::error!(%error, "the store has failed");
+            Outcome::StoreFailed
+        }
+        CommitError::Empty | CommitError::DuplicateKey { .. } | CommitError::TooLarge { .. } => {
+            tracing::error!(%error, "a plan is refused by the store; it rests");
+            Outcome::Poison
         }
     }
 }
@@ -333,6 +419,7 @@ pub async fn activate(
     scheduling: Arc<Scheduling>,
     settings: Settings,
     keys: Vec<Key>,
+    fence: Option<Guard>,
 ) -> Activation {
     let statistics = &scheduling.statistics;
     let decided = {
@@ -354,7 +441,7 @@ pub async fn activate(
     } = decided;
     statistics.commits.add(u64::from(!txn.is_empty()));
     let begun = Instant::now();
-    let committed = ecs.db.commit(txn).await;
+    let committed = write(&ecs, txn, fence.as_ref()).await;
     statistics.commit.took(begun.elapsed());
     if !placed.is_empty()
         && let Some(cluster) = keys.first().map(Key::cluster)
@@ -363,28 +450,71 @@ pub async fn activate(
         scheduling.live(&view).settle(cluster, &placed);
     }
     match &committed {
-        Ok(_) => statistics.placed.add(placed.len() as u64),
-        Err(error) if error.is_conflict() => statistics.conflicts.add(1),
-        Err(error) => tracing::error!(?keys, %error, "what was decided could not be committed"),
+        Ok(()) => statistics.placed.add(placed.len() as u64),
+        Err(Outcome::Conflict) => statistics.conflicts.add(1),
+        Err(outcome) => tracing::debug!(?keys, ?outcome, "what was decided is not committed"),
     }
-    let outcome = |key: &Key, rest: Option<Rest>| match (&committed, rest) {
-        (Ok(_), None) => Outcome::Gone,
-        (Ok(_), Some(Rest { wake_at, reasons })) => {
-            for reason in &reasons {
-                tracing::debug!(?key, %reason, "waits");
-            }
-            Outcome::Done { wake_at, reasons }
-        }
-        (Err(CommitError::Unavailable(_)), _) => Outcome::StoreFailed,
-        (Err(error), _) if error.is_conflict() => Outcome::Conflict,
-        (Err(_), _) => Outcome::Poison,
-    };
     let plans = plans.into_iter().map(|(key, rest)| {
-        let outcome = outcome(&key, rest);
+        let outcome = match (&committed, rest) {
+            (Ok(()), None) => Outcome::Gone,
+            (Ok(()), Some(Rest { wake_at, reasons })) => {
+                for reason in &reasons {
+                    tracing::debug!(?key, %reason, "waits");
+                }
+                Outcome::Done { wake_at, reasons }
+            }
+            (Err(outcome), _) => outcome.clone(),
+        };
         (key, outcome)
     });
     let left = left.into_iter().map(|key| (key, Outcome::Left));
     Activation {
         outcomes: plans.chain(left).collect(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key::Service(ClusterName::default_cluster(), name.parse().unwrap())
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_conflict_at_the_fence_ends_the_term_and_any_other_is_decided_again() {
+        let guard = |name: &str| Guard::Absent {
+            key: longshore_store::Key::new(name).unwrap(),
+        };
+        let (fence, other) = (guard("leader"), guard("cluster/a"));
+        let conflict = |guard: &Guard| CommitError::Conflict {
+            guard: guard.clone(),
+        };
+        let judged = |at: &Guard, fence| judge(&conflict(at), fence);
+        assert!(matches!(judged(&fence, Some(&fence)), Outcome::Deposed));
+        assert!(matches!(judged(&other, Some(&fence)), Outcome::Conflict));
+        assert!(matches!(judged(&other, None), Outcome::Conflict));
+    }
+
+    #[test]
+    fn a_term_ends_with_the_first_commit_that_may_not_stand() {
+        let ends = [
+            (Outcome::Deposed, End::Deposed),
+            (Outcome::Unknown, End::Unknown),
+            (Outcome::StoreFailed, End::StoreFailed),
+        ];
+        for (outcome, end) in ends {
+            let mut rounds = Rounds::default();
+            rounds.queue.push(key("a"));
+            let keys = rounds.start(at(0)).unwrap();
+            let outcomes = keys.into_iter().map(|key| (key, outcome.clone())).collect();
+            let finished = rounds.finish(Activation { outcomes }, at(0));
+            assert_eq!(finished, Err(end));
+        }
     }
 }

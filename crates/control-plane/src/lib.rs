@@ -7,6 +7,9 @@
 //!                                        ▲ live: one index of instances per cluster
 //! ```
 //!
+//! Several control planes may share a store. All of them answer calls and serve agents; the
+//! controllers run on the one that leads ([`leader`]).
+//!
 //! The control plane acts only by writing. Everything here waits and calls; what is decided is
 //! decided in `longshore-reconcile`, and the bodies of the loops ([`controller::decide`],
 //! [`gateway::assignment::Assignments`], [`gateway::report::apply`]) are plain functions.
@@ -17,14 +20,23 @@ pub mod controller;
 pub mod gateway;
 pub mod gather;
 pub mod identity;
+pub mod leader;
 pub mod live;
 pub mod logs;
 pub mod nodes;
+pub mod operation;
+pub mod ownership;
+pub mod peers;
 pub mod placement;
 pub mod placer;
 pub mod queue;
 pub mod serve;
 pub mod settings;
+pub mod standing;
 pub mod statistics;
+pub mod store;
 pub mod sweep;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod testing;
 pub mod waiting;

@@ -1,4 +1,8 @@
 //! `longshore.node.v1.Logs`: what a container wrote, read from the node it ran on.
+//!
+//! The agent has a session with one control plane; any other one passes the call on to that. What
+//! is passed on comes in through the listener for agents and is answered here or not at all, so
+//! that a call is passed on once at most.
 
 use std::sync::Arc;
 
@@ -10,23 +14,56 @@ use longshore_proto::node::logs_server::Logs;
 use longshore_proto::node::{LogLine, ReadLogsRequest};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
+use crate::gateway::fresh;
 use crate::gateway::sessions::Sessions;
+use crate::peers::{self, Peers};
+use crate::standing::Standing;
 
 /// Lines that may wait for the reader; a slow one slows its own stream only.
 const BACKLOG: usize = 16;
 
-/// Serves the RPC; the door's gate stands in front of it.
+/// Where the call comes from.
+#[derive(Debug, Clone)]
+pub enum Asker {
+    /// People; the door's gate stands in front.
+    People(Arc<Peers>),
+    /// Another control plane, whose certificate is checked here.
+    Peers,
+}
+
+/// Serves the RPC.
 pub struct LogsService {
     ecs: Arc<Ecs>,
     sessions: Sessions,
+    standing: Arc<Standing>,
+    asker: Asker,
 }
 
 impl LogsService {
-    /// Logs of the agents that have a session here.
-    pub fn new(ecs: Arc<Ecs>, sessions: Sessions) -> Self {
-        Self { ecs, sessions }
+    /// Logs of all agents, to people; of the agents that have a session here, to other control
+    /// planes.
+    pub fn new(ecs: Arc<Ecs>, sessions: Sessions, standing: Arc<Standing>, asker: Asker) -> Self {
+        Self {
+            ecs,
+            sessions,
+            standing,
+            asker,
+        }
+    }
+
+    /// Where the control plane that has the session of an instance is reached, if it is another
+    /// one that lives.
+    fn elsewhere(&self, cluster: &ClusterName, instance: InstanceId) -> Option<String> {
+        let node = (cluster.clone(), instance);
+        if self.sessions.is_open(&node) {
+            return None;
+        }
+        let view = self.ecs.db.view();
+        let replica = view.instances.get(&node)?.replica?;
+        let holder = view.replicas.get(&replica)?;
+        (replica != self.standing.id()).then(|| holder.agents.clone())?
     }
 
     /// The task, where it is, and the container that is meant.
@@ -100,8 +137,18 @@ impl Logs for LogsService {
         &self,
         request: Request<ReadLogsRequest>,
     ) -> Result<Response<Self::ReadLogsStream>, Status> {
+        if matches!(self.asker, Asker::Peers) {
+            peers::check(&request)?;
+        }
         let request = request.into_inner();
+        fresh(&self.ecs).await?;
         let (cluster, instance, task, container) = self.find(&request)?;
+        if let Asker::People(peers) = &self.asker
+            && let Some(address) = self.elsewhere(&cluster, instance)
+        {
+            let lines = peers.read_logs(&address, request).await?;
+            return Ok(Response::new(pass_on(lines)));
+        }
         let wanted = LogRequest {
             request_id: 0,
             task_id: task.to_string(),
@@ -140,4 +187,23 @@ impl Logs for LogsService {
         });
         Ok(Response::new(ReceiverStream::new(stream)))
     }
+}
+
+/// What another control plane answers, as our own answer.
+fn pass_on(mut lines: Streaming<LogLine>) -> ReceiverStream<Result<LogLine, Status>> {
+    let (sender, stream) = mpsc::channel(BACKLOG);
+    tokio::spawn(async move {
+        loop {
+            let line = tokio::select! {
+                line = lines.message() => line,
+                () = sender.closed() => return,
+            };
+            let Some(item) = line.transpose() else { return };
+            let last = item.is_err();
+            if sender.send(item).await.is_err() || last {
+                return;
+            }
+        }
+    });
+    ReceiverStream::new(stream)
 }

@@ -2,41 +2,62 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
-use longshore_control_plane::config::{Cli, Command, LogFormat};
-use longshore_control_plane::serve;
+use longshore_control_plane::config::{Cli, Command, LogFormat, RunArgs};
+use longshore_control_plane::{operation, serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command::Run(args) = Cli::parse().command;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match args.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let command = Cli::parse().command();
+    start_log(&command);
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     if provider.install_default().is_err() {
         tracing::error!("another TLS provider is installed already");
         return ExitCode::FAILURE;
     }
-    let stop = CancellationToken::new();
-    if let Err(error) = stop_on_signals(stop.clone()) {
-        tracing::error!(%error, "cannot listen for signals");
-        return ExitCode::FAILURE;
-    }
-    match serve::run(args, stop).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match command {
+        Command::Run(args) => run(*args).await,
+        Command::Backup(args) => operation::backup(*args).await.map(|()| true),
+        Command::Restore(args) => operation::restore(*args).await.map(|()| true),
+        Command::Migrate(args) => operation::migrate(*args).await.map(|()| true),
+        Command::Check(args) => operation::check(*args).await,
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// The log on stderr; commands that end by themselves have their results on stdout and log only
+/// what is wrong.
+fn start_log(command: &Command) {
+    let (level, format) = match command {
+        Command::Run(args) => ("info", args.log_format),
+        _ => ("warn", LogFormat::Text),
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+async fn run(args: RunArgs) -> anyhow::Result<bool> {
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone()).context("cannot listen for signals")?;
+    serve::run(args, stop).await?;
+    Ok(true)
 }
 
 fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {

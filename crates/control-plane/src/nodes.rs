@@ -69,6 +69,7 @@ impl Nodes for NodesService {
             expires_at,
             self.authority.fingerprint(),
         );
+        crate::gateway::fresh(&self.ecs).await?;
         let made = self.ecs.db.transact(|view| {
             let home = view
                 .clusters

@@ -33,6 +33,11 @@ impl Scheduling {
         live
     }
 
+    /// Begins a term of leadership: what was placed in an earlier one and cut off is forgotten.
+    pub fn begin_term(&self) {
+        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Live::default();
+    }
+
     /// Queues the services that may now find room.
     pub fn wake(&self, view: &View, queue: &mut Queue) {
         let mut live = self.live(view);

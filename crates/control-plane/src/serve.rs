@@ -4,17 +4,21 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use longshore_api::context::Ecs;
 use longshore_api::door;
+use longshore_model::replica::Replica;
+use longshore_model::{ReplicaId, Timestamp};
 use longshore_proto::agent::enrollment_server::EnrollmentServer;
 use longshore_proto::agent::gateway_server::GatewayServer;
 use longshore_proto::node::logs_server::LogsServer;
 use longshore_proto::node::nodes_server::NodesServer;
+use longshore_proto::peer::peers_server::PeersServer;
 use longshore_proto::placement::placement_server::PlacementServer;
-use longshore_store::{Db, Embedded, HistoryLimit};
+use longshore_store::Db;
+use longshore_store::table::{self, Record as _};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
@@ -24,16 +28,19 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
-use crate::config::RunArgs;
-use crate::controller;
+use crate::config::{RunArgs, StoreAddress};
 use crate::gateway::Gateway;
 use crate::gateway::sessions::Sessions;
-use crate::identity::access_key;
 use crate::identity::authority::Authority;
-use crate::logs::LogsService;
+use crate::identity::installation;
+use crate::leader;
+use crate::logs::{Asker, LogsService};
 use crate::nodes::NodesService;
+use crate::peers::{Peers, PeersService};
 use crate::placement::PlacementService;
 use crate::placer::{SchedulerPlacer, Scheduling};
+use crate::standing::Standing;
+use crate::store;
 
 /// Connections of agents are asked for a sign of life this often, and dropped without one.
 const AGENT_PING: Duration = Duration::from_secs(5);
@@ -47,17 +54,38 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
     crate::identity::create_private_dir(&args.data_dir)
         .with_context(|| format!("cannot create {}", args.data_dir.display()))?;
     let tls = people_tls(&args)?;
-    // The store holds the lock on the directory, so it is opened before anything is written there.
-    let store = Embedded::open(args.data_dir.join("store"), HistoryLimit::default())
-        .context("cannot open the store")?;
-    let keys = access_key::load_or_create(&args.data_dir, &args.account_id)?;
-    let authority = Arc::new(Authority::load_or_create(&args.data_dir)?);
+    let is_shared = args.store.store != StoreAddress::Embedded;
+    let own = Replica {
+        id: ReplicaId::new(rand::random()),
+        people: args.reachable(args.listen),
+        agents: args.reachable(args.agent_listen),
+        started_at: now(),
+    };
+    if is_shared && own.agents.is_none() {
+        bail!(
+            "--agent-listen {} names no single address, and other control planes and agents must reach this one: give --advertise with its host name or address",
+            args.agent_listen
+        );
+    }
+    // An embedded store holds the lock on the directory, so it is opened before anything is
+    // written there.
+    let store = store::open(&args.store, &args.data_dir).await?;
+    crate::operation::refuse_unfinished(&*store).await?;
+    let db = Db::open(Arc::clone(&store))
+        .await
+        .context("cannot read the store")?;
+    db.barrier().await.context("cannot read the store")?;
+    let common = installation::join(
+        &db,
+        &args.data_dir,
+        &args.account_id,
+        args.replace_authority,
+        now(),
+    )
+    .await?;
     let people = bind(args.listen).await?;
     let agents = bind(args.agent_listen).await?;
 
-    let db = Db::open(Arc::new(store))
-        .await
-        .context("cannot read the store")?;
     let quarantined = db.view().quarantined.len();
     if quarantined > 0 {
         tracing::error!(
@@ -73,41 +101,90 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         clock: Arc::new(SystemTime::now),
         entropy: Arc::new(rand::random::<u128>),
     });
-    let sessions = Sessions::default();
-    let gateway = Gateway::new(Arc::clone(&ecs), Arc::clone(&authority), sessions.clone());
-    gateway
-        .disconnect_all()
+    let presence =
+        table::encode(&own).context("cannot write down that this control plane lives")?;
+    let presence = store
+        .announce(own.key(), presence)
         .await
-        .context("cannot note that no agent is connected")?;
-
-    let extra = Routes::new(NodesServer::new(NodesService::new(
+        .context("cannot announce this control plane")?;
+    db.barrier().await.context("cannot read the store")?;
+    let authority = Arc::new(common.authority);
+    let standing = Standing::new(own.id);
+    let peers = Arc::new(Peers::new(own.id, &authority)?);
+    let sessions = Sessions::default();
+    let gateway = Gateway::new(
         Arc::clone(&ecs),
         Arc::clone(&authority),
-    )))
-    .add_service(LogsServer::new(LogsService::new(
-        Arc::clone(&ecs),
-        sessions,
-    )))
-    .add_service(PlacementServer::new(PlacementService::new(
-        Arc::clone(&ecs),
-        Arc::clone(&scheduling),
-    )));
-    let door = door::router(Arc::clone(&ecs), Arc::new(keys), extra)?;
+        sessions.clone(),
+        Arc::clone(&standing),
+        &common.history,
+        stop.clone(),
+    );
+    if !is_shared {
+        gateway
+            .disconnect_all()
+            .await
+            .context("cannot note that no agent is connected")?;
+    }
+    let logs = |asker| {
+        let (ecs, sessions) = (Arc::clone(&ecs), sessions.clone());
+        LogsServer::new(LogsService::new(
+            ecs,
+            sessions,
+            Arc::clone(&standing),
+            asker,
+        ))
+    };
+    let nodes = NodesService::new(Arc::clone(&ecs), Arc::clone(&authority));
+    let placement = PlacementService::new(Arc::clone(&ecs), Arc::clone(&scheduling));
+    let extra = Routes::new(NodesServer::new(nodes))
+        .add_service(logs(Asker::People(Arc::clone(&peers))))
+        .add_service(PlacementServer::new(placement));
+    let door = door::router(Arc::clone(&ecs), Arc::new(common.keys), extra)?
+        .with_health(standing.health(&db));
+    let doors = AgentDoors {
+        gateway: gateway.clone(),
+        logs: logs(Asker::Peers),
+        peers: PeersServer::new(PeersService::new(Arc::clone(&standing))),
+    };
 
-    tracing::info!(listen = %args.listen, agent_listen = %args.agent_listen,
-        region = %args.region, account = %args.account_id, "Longshore serves");
+    tracing::info!(control_plane = %own.id, listen = %args.listen, agent_listen = %args.agent_listen,
+        store = %args.store.store, region = %args.region, account = %args.account_id,
+        "Longshore serves");
     let serving = door::serve::serve(people, tls, door, stop.clone().cancelled_owned());
-    let listening = serve_agents(agents, gateway, &authority, stop.clone());
-    let controlling = controller::run(Arc::clone(&ecs), scheduling, args.settings());
-    tokio::pin!(serving, listening, controlling);
+    let listening = serve_agents(agents, doors, &authority, stop.clone());
+    let leading = leader::run(
+        Arc::clone(&ecs),
+        Arc::clone(&store),
+        scheduling,
+        args.settings(),
+        Arc::clone(&standing),
+        stop.clone(),
+    );
+    // Told to stop, it gives up the lead and its place at once, and then ends its calls.
+    let leading = async {
+        leading.await?;
+        presence.withdraw().await;
+        std::future::pending::<anyhow::Result<()>>().await
+    };
+    tokio::pin!(serving, listening, leading);
     tokio::select! {
         () = &mut serving => Ok(()),
         result = &mut listening => result,
-        () = &mut controlling => bail!("the controllers ended; the log says why"),
+        result = &mut leading => result,
+        () = standing.watch(&db, &peers) => bail!("watching the store ended"),
+        () = gateway.find_strays() => bail!("watching the sessions ended"),
         error = db.failed() => {
             Err(anyhow::Error::new(error).context("the store has failed; restart to read back what is durable"))
         }
     }
+}
+
+/// The time by this machine's clock.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let millis = since.unwrap_or_default().as_millis();
+    Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -144,9 +221,16 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
+/// What is served on the listener for agents.
+struct AgentDoors {
+    gateway: Gateway,
+    logs: LogsServer<LogsService>,
+    peers: PeersServer<PeersService>,
+}
+
 async fn serve_agents(
     listener: TcpListener,
-    gateway: Gateway,
+    doors: AgentDoors,
     authority: &Authority,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -163,8 +247,10 @@ async fn serve_agents(
         .http2_keepalive_interval(Some(AGENT_PING))
         .http2_keepalive_timeout(Some(AGENT_PING))
         .max_concurrent_streams(16)
-        .add_service(EnrollmentServer::new(gateway.clone()))
-        .add_service(GatewayServer::new(gateway))
+        .add_service(EnrollmentServer::new(doors.gateway.clone()))
+        .add_service(GatewayServer::new(doors.gateway))
+        .add_service(doors.logs)
+        .add_service(doors.peers)
         .serve_with_incoming_shutdown(nodelay(listener), stop.cancelled_owned())
         .await
         .context("the agent listener failed")

@@ -55,7 +55,7 @@ impl Troubles {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            state % 4 == 0
+            state.is_multiple_of(4)
         };
         Self {
             draining: chance(),
@@ -123,6 +123,7 @@ impl Troubles {
             } else {
                 Connection::Connected(now)
             },
+            replica: None,
             registered_at: now,
             version: 1,
             tags: BTreeMap::new(),

@@ -44,6 +44,7 @@ fn instance(number: u64) -> Instance {
             agent_started_at: now,
         },
         connection: Connection::Connected(now),
+        replica: None,
         registered_at: now,
         version: 1,
         tags: BTreeMap::new(),

@@ -85,6 +85,11 @@ hex_id!(
     InstanceId,
     "container instance id"
 );
+hex_id!(
+    /// One life of one control plane.
+    ReplicaId,
+    "control plane id"
+);
 
 /// A deployment of a service, printed as `ecs-svc/` and 19 digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::InstanceId;
+use crate::id::{InstanceId, ReplicaId};
 use crate::name::ClusterName;
 use crate::tag::Tags;
 use crate::time::Timestamp;
@@ -38,9 +38,13 @@ pub struct Instance {
     pub docker_version: String,
     /// The latest life of its agent. Writer: the gateway.
     pub incarnation: Incarnation,
-    /// Whether its agent is connected, and since when that is so. Writer: the gateway; once the
-    /// instance is lost, the instance controller.
+    /// Whether its agent is connected, and since when that is so. Writer: the gateway; the leader
+    /// where its control plane is gone; once the instance is lost, the instance controller.
     pub connection: Connection,
+    /// The control plane that its session is with, or was. A connection through one that is not
+    /// announced any more is none. Absent in records of before there were several. Writer: the
+    /// gateway.
+    pub replica: Option<ReplicaId>,
     /// When it first registered. Writer: the gateway.
     pub registered_at: Timestamp,
     /// Grows with every placement on it, so that two placements made at once cannot both stand.
@@ -195,6 +199,7 @@ mod tests {
                 agent_started_at: Timestamp::default(),
             },
             connection: Connection::Connected(Timestamp::default()),
+            replica: None,
             registered_at: Timestamp::default(),
             version: 1,
             tags: Tags::new(),

@@ -10,6 +10,7 @@
 //! | service | [`service`] | the API what is wanted, the service controller what came of it |
 //! | task | [`task`] | the API and the service controller create and stop, the gateway reports |
 //! | container instance | [`instance`] | the gateway registers, the API drains, placement versions |
+//! | control plane | [`replica`] | itself; its record goes when it does |
 //!
 //! Each field of a stored noun has one writer, named in its doc comment.
 
@@ -23,6 +24,7 @@ pub mod placement;
 pub mod plan;
 pub mod query;
 pub mod recorded;
+pub mod replica;
 pub mod report;
 pub mod service;
 pub mod tag;
@@ -32,7 +34,7 @@ pub mod time;
 pub mod unit;
 
 pub use arn::Realm;
-pub use id::{DeploymentId, InstanceId, TaskId};
+pub use id::{DeploymentId, InstanceId, ReplicaId, TaskId};
 pub use name::{ClusterName, Family, ServiceName};
 pub use time::Timestamp;
 pub use unit::{CpuUnits, Mib, Port};

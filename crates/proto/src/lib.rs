@@ -41,6 +41,12 @@ pub mod node {
     tonic::include_proto!("longshore.node.v1");
 }
 
+/// What control planes ask of each other, package `longshore.peer.v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+pub mod peer {
+    tonic::include_proto!("longshore.peer.v1");
+}
+
 /// Why tasks are where they are, package `longshore.placement.v1`: messages, clients and servers.
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 pub mod placement {

@@ -165,7 +165,7 @@ impl Hosts {
     /// CPU and memory left, room for daemons apart.
     fn left(&self, host: &Host) -> (u64, u64) {
         let (mut cpu, mut memory) = (host.cpu, host.memory);
-        for daemon in self.awaited(host) {
+        for daemon in self.expected_daemons(host) {
             cpu += u64::from(daemon.demand.cpu.0);
             memory += u64::from(daemon.demand.memory.0);
         }
@@ -177,7 +177,7 @@ impl Hosts {
     }
 
     /// Daemons that belong on the host and are not there.
-    fn awaited<'a>(&'a self, host: &'a Host) -> impl Iterator<Item = &'a Request> {
+    fn expected_daemons<'a>(&'a self, host: &'a Host) -> impl Iterator<Item = &'a Request> {
         self.daemons.values().filter(|daemon| {
             let registered = &host.state.registered;
             let demand = &daemon.demand;
@@ -199,7 +199,7 @@ impl Hosts {
         let kept: Vec<&Request> = if request.kind == Kind::Daemon {
             Vec::new()
         } else {
-            self.awaited(host).collect()
+            self.expected_daemons(host).collect()
         };
         let registered = &host.state.registered;
         let demand = &request.demand;

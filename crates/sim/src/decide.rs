@@ -28,7 +28,7 @@ pub(crate) fn activate(
     mutant: Option<Mutant>,
 ) -> Doing<Activation> {
     match mutant.filter(|mutant| is_ours(*mutant)) {
-        None => Box::pin(controller::activate(ecs, scheduling, settings, keys)),
+        None => Box::pin(controller::activate(ecs, scheduling, settings, keys, None)),
         Some(mutant) => Box::pin(async move {
             let mut outcomes = Vec::new();
             for key in keys {
@@ -81,6 +81,7 @@ async fn mutated(
         },
         Err(error) if error.is_conflict() => Outcome::Conflict,
         Err(CommitError::Unavailable(_)) => Outcome::StoreFailed,
+        Err(CommitError::Unreachable(_)) => Outcome::Unknown,
         Err(_) => Outcome::Poison,
     }
 }

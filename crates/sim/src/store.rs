@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use longshore_store::{
-    Batch, BoxFuture, Commit, CommitError, Entry, Key, Memory, Revision, Snapshot, Store,
-    Unavailable, Watch, WatchError,
+    Batch, BoxFuture, Commit, CommitError, Entry, Key, Leadership, Memory, Presence, ReadError,
+    Revision, Snapshot, Store, Watch, WatchError,
 };
 
 /// Polls something that never waits.
@@ -84,11 +85,11 @@ pub(crate) struct SimStore {
 }
 
 impl Store for SimStore {
-    fn get(&self, key: &Key) -> BoxFuture<'_, Result<Option<Entry>, Unavailable>> {
+    fn get(&self, key: &Key) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
         self.memory.get(key)
     }
 
-    fn list(&self, prefix: &str) -> BoxFuture<'_, Result<Snapshot, Unavailable>> {
+    fn list(&self, prefix: &str) -> BoxFuture<'_, Result<Snapshot, ReadError>> {
         self.memory.list(prefix)
     }
 
@@ -107,6 +108,18 @@ impl Store for SimStore {
 
     fn watch(&self, prefix: &str, after: Revision) -> BoxFuture<'_, Result<Watch, WatchError>> {
         self.memory.watch(prefix, after)
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Revision, ReadError>> {
+        self.memory.head()
+    }
+
+    fn campaign(&self, candidate: &str) -> BoxFuture<'_, Result<Leadership, ReadError>> {
+        self.memory.campaign(candidate)
+    }
+
+    fn announce(&self, key: Key, value: Bytes) -> BoxFuture<'_, Result<Presence, ReadError>> {
+        self.memory.announce(key, value)
     }
 }
 

@@ -1,40 +1,44 @@
 //! What every store backend promises.
 //!
 //! The contract asks for nothing that etcd 3.4 lacks. A guard is a transaction compare on
-//! `mod_revision` (a range compare for [`Guard::NoneNewer`]), a commit is one transaction, and a
-//! revision is etcd's. Where the two could differ, etcd's answer is the contract: an absent key
-//! counts as last modified at revision 0, one commit may not name a key twice, and a commit that
-//! changes nothing gets no revision of its own.
+//! `mod_revision` (a range compare for [`Guard::NoneNewer`]), a commit is part of one transaction,
+//! and a revision is etcd's. Where the two could differ, etcd's answer is the contract: an absent
+//! key counts as last modified at revision 0, one commit may not name a key twice, and a commit
+//! that changes nothing gets no revision of its own. Commits that touch different keys may share
+//! a revision, and then a [`Batch`](crate::Batch) as well.
 
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::coordination::{Leadership, Presence};
 use crate::key::Key;
 use crate::watch::{Watch, WatchError};
 
-/// A point in the history of the keyspace. 0 is before anything; each commit that changes
-/// something gets a larger one. Not necessarily contiguous: a backend may share its counter.
+/// A point in the history of the keyspace. 0 is before anything; a commit that changes something
+/// gets a larger one than every commit that was acknowledged before it was made. Commits of
+/// different keys made at the same time may share one. Not necessarily contiguous: a backend may
+/// share its counter.
 pub type Revision = u64;
 
 /// Largest value, in bytes. The largest ECS noun is a task definition, 64 KiB on the wire; 1 MiB
 /// leaves room for what we keep beside it and stays under etcd's default request size of 1.5 MiB.
 pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 
-/// Most writes in one commit. A plan for a larger change is made of several commits. An etcd
-/// server must be started with `--max-txn-ops` of at least [`MAX_GUARDS`].
+/// Most writes in one commit. A plan for a larger change is made of several commits.
 pub const MAX_WRITES: usize = 1024;
 
 /// Most guards in one commit. A view built from more keys guards their prefix instead.
 pub const MAX_GUARDS: usize = 4096;
 
 /// Most bytes in one commit: keys and values of writes, keys and prefixes of guards. Bounds what
-/// the store holds in memory for commits that wait. An etcd server must be started with a larger
-/// `--max-request-bytes`.
+/// the store holds in memory for commits that wait. An etcd server refuses what is above its own
+/// `--max-request-bytes`, 1.5 MiB unless it is told otherwise.
 pub const MAX_COMMIT_BYTES: usize = 8 * 1024 * 1024;
 
 /// One record and the revision of the commit that last put it.
@@ -222,6 +226,55 @@ pub enum CommitError {
     /// The store failed. Whether this commit happened is unknown until the store is opened again.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// The store does not answer now. Whether this commit happened, or is yet to happen, is
+    /// unknown: read again, decide again.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+impl From<ReadError> for CommitError {
+    fn from(error: ReadError) -> CommitError {
+        match error {
+            ReadError::Unavailable(fault) => CommitError::Unavailable(fault),
+            ReadError::Unreachable(fault) => CommitError::Unreachable(fault),
+        }
+    }
+}
+
+/// Why nothing could be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    /// The store failed for good.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The store does not answer now; try again.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+/// The store does not answer now: too few of its servers live, the connection is refused, or the
+/// time is up. The process goes on, and what is tried again later may succeed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the store does not answer: {during} failed ({cause}); it is tried again")]
+pub struct Unreachable {
+    /// What the store was asked for, such as "committing".
+    pub during: &'static str,
+    /// The newest error met.
+    #[source]
+    pub cause: Arc<dyn Error + Send + Sync>,
+}
+
+impl Unreachable {
+    /// Notes that `during` failed with `cause`.
+    pub fn new(
+        during: &'static str,
+        cause: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Unreachable {
+        Unreachable {
+            during,
+            cause: Arc::from(cause.into()),
+        }
+    }
 }
 
 impl CommitError {
@@ -262,30 +315,43 @@ impl Unavailable {
 /// A boxed future, so that a store can be used as `Arc<dyn Store>`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Longest that a call of a [`Store`] takes before it answers [`Unreachable`]. A list, which may
+/// be long, counts from the last part that arrived.
+pub const CALL_LIMIT: Duration = Duration::from_secs(2);
+
 /// A keyspace with guarded commits and watches. All methods may be called concurrently.
 ///
-/// Commits are linearizable: a read that starts after a commit returned sees it. Dropping a
-/// [`commit`](Store::commit) future does not undo the commit; it may still happen.
+/// Commits are linearizable: a read that starts after a commit returned sees it, through whichever
+/// process. Dropping a [`commit`](Store::commit) future does not undo the commit; it may still
+/// happen. Calls of a store that cannot be reached end within [`CALL_LIMIT`].
 pub trait Store: Send + Sync + 'static {
     /// The entry at `key`, if there is one.
     ///
     /// # Errors
-    /// [`Unavailable`] after a storage error.
-    fn get(&self, key: &Key) -> BoxFuture<'_, Result<Option<Entry>, Unavailable>>;
+    /// [`ReadError`].
+    fn get(&self, key: &Key) -> BoxFuture<'_, Result<Option<Entry>, ReadError>>;
 
     /// Every entry whose key starts with the literal string `prefix`, read at one revision. The
     /// answer is as large as the table; callers list to build a view, not to serve a page.
     ///
     /// # Errors
-    /// [`Unavailable`] after a storage error.
-    fn list(&self, prefix: &str) -> BoxFuture<'_, Result<Snapshot, Unavailable>>;
+    /// [`ReadError`].
+    fn list(&self, prefix: &str) -> BoxFuture<'_, Result<Snapshot, ReadError>>;
+
+    /// The revision of the newest commit. Every commit that was acknowledged before the call, to
+    /// whomever, is counted. Cheap: it reads no record.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn head(&self) -> BoxFuture<'_, Result<Revision, ReadError>>;
 
     /// Makes the writes if every guard holds. When it returns, the commit is durable and watches
     /// see it. A commit that changed nothing (it deleted absent keys only) returns the newest
     /// revision and makes no batch.
     ///
     /// # Errors
-    /// [`CommitError`]; only [`CommitError::Unavailable`] leaves open whether it happened.
+    /// [`CommitError`]; only [`CommitError::Unavailable`] and [`CommitError::Unreachable`] leave
+    /// open whether it happened.
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>>;
 
     /// Follows the commits after `after` that touch a key under the literal string `prefix`.
@@ -293,6 +359,24 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`WatchError::Compacted`] when the history no longer reaches back to `after`: list again
     /// and watch after the snapshot's revision. [`WatchError::Ahead`] when `after` is in the
-    /// future. [`WatchError::Unavailable`] after a storage error.
+    /// future. [`WatchError::Unavailable`] after a storage error, [`WatchError::Unreachable`] when
+    /// the store does not answer now.
     fn watch(&self, prefix: &str, after: Revision) -> BoxFuture<'_, Result<Watch, WatchError>>;
+
+    /// Waits until this process leads those that share the store, however long another leads.
+    /// `candidate` says who this is, for whoever looks. A store of one process answers at once.
+    /// Dropping the future withdraws the candidate.
+    ///
+    /// # Errors
+    /// [`ReadError`] as soon as the store does not answer; campaign again.
+    fn campaign(&self, candidate: &str) -> BoxFuture<'_, Result<Leadership, ReadError>>;
+
+    /// Puts a record that stays as long as the returned [`Presence`] is held and this process
+    /// lives, as others see it: where the store has lost sight of the process the record goes, and
+    /// is put again as soon as it is back. A store of one process keeps the record until it is
+    /// opened the next time.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the record may then be there for some seconds.
+    fn announce(&self, key: Key, value: Bytes) -> BoxFuture<'_, Result<Presence, ReadError>>;
 }

@@ -1,14 +1,17 @@
 //! The store and the view of it, kept together: read from memory, write through guards.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 
-use crate::contract::{Commit, CommitError, Guard, Revision, Snapshot, Store, Unavailable, Write};
-use crate::table::{self, Record};
-use crate::view::{Change, Stored, View, task_change};
-use crate::watch::{Batch, WatchError};
+use crate::barrier::Barrier;
+use crate::contract::{
+    CALL_LIMIT, CommitError, ReadError, Revision, Snapshot, Store, Unavailable, Unreachable,
+};
+use crate::txn::Txn;
+use crate::view::{Change, View, task_change};
+use crate::watch::{Batch, Watch, WatchError};
 
 /// Batches of changes a subscriber may lag behind before it must look at everything again.
 const CHANGE_BACKLOG: usize = 4096;
@@ -16,10 +19,13 @@ const CHANGE_BACKLOG: usize = 4096;
 const MAX_ATTEMPTS: usize = 32;
 /// How long one attempt waits for the view to move on after a conflict.
 const CONFLICT_WAIT: Duration = Duration::from_millis(100);
+/// Pauses between tries to follow a store that does not answer: doubled from the first to the last.
+const FOLLOW_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 /// Reads and writes for handlers, controllers and the gateway.
 pub struct Db {
     store: Arc<dyn Store>,
+    barrier: Barrier,
     view: RwLock<View>,
     applied: watch::Sender<Progress>,
     changes: broadcast::Sender<Arc<Vec<Change>>>,
@@ -29,72 +35,6 @@ pub struct Db {
 enum Progress {
     At(Revision),
     Failed(Unavailable),
-}
-
-/// Guards and writes in the making.
-#[derive(Debug, Default)]
-pub struct Txn {
-    commit: Commit,
-}
-
-impl Txn {
-    /// Nothing yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The commit holds only if this record is as it was read.
-    pub fn guard<R: Record>(&mut self, read: &Stored<R>) {
-        self.commit.guards.push(Guard::Unchanged {
-            key: read.key(),
-            revision: read.stored_at,
-        });
-    }
-
-    /// The commit holds only if no record of this kind under `name` (a part of a key that ends
-    /// with `/`, or nothing) was written after `revision`.
-    pub fn guard_none_newer<R: Record>(&mut self, name: &str, revision: Revision) {
-        let prefix = format!("{}{name}", table::prefix::<R>());
-        self.commit
-            .guards
-            .push(Guard::NoneNewer { prefix, revision });
-    }
-
-    /// Writes a record that must not exist.
-    pub fn create<R: Record>(&mut self, record: &R) {
-        self.commit.guards.push(Guard::Absent { key: record.key() });
-        self.put(record);
-    }
-
-    /// Writes a record in place of the one that was read, if that is still there.
-    pub fn replace<R: Record>(&mut self, read: &Stored<R>, record: &R) {
-        self.guard(read);
-        self.put(record);
-    }
-
-    /// Removes the record that was read, if it is still there.
-    pub fn delete<R: Record>(&mut self, read: &Stored<R>) {
-        self.guard(read);
-        self.commit.writes.push(Write::Delete { key: read.key() });
-    }
-
-    fn put<R: Record>(&mut self, record: &R) {
-        let value = table::encode(record).expect("nouns have string keys and finite numbers");
-        self.commit.writes.push(Write::Put {
-            key: record.key(),
-            value,
-        });
-    }
-
-    /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        self.commit.writes.is_empty()
-    }
-
-    /// How many records it writes.
-    pub fn len(&self) -> usize {
-        self.commit.writes.len()
-    }
 }
 
 /// Why [`Db::transact`] gave up.
@@ -113,8 +53,8 @@ impl Db {
     /// the returned value is gone or the store fails.
     ///
     /// # Errors
-    /// [`Unavailable`] if the store cannot be read.
-    pub async fn open(store: Arc<dyn Store>) -> Result<Arc<Self>, Unavailable> {
+    /// [`ReadError`] if the store cannot be read.
+    pub async fn open(store: Arc<dyn Store>) -> Result<Arc<Self>, ReadError> {
         let snapshot = store.list("").await?;
         let revision = snapshot.revision;
         let db = Arc::new(Self::at(store, snapshot));
@@ -132,6 +72,7 @@ impl Db {
     pub fn at(store: Arc<dyn Store>, snapshot: Snapshot) -> Self {
         let view = View::from_snapshot(snapshot);
         Self {
+            barrier: Barrier::new(Arc::clone(&store)),
             store,
             applied: watch::Sender::new(Progress::At(view.revision)),
             view: RwLock::new(view),
@@ -170,55 +111,65 @@ impl Db {
         let _ = self.changes.send(Arc::new(changes));
     }
 
-    async fn follow(db: std::sync::Weak<Self>, store: Arc<dyn Store>, mut revision: Revision) {
-        loop {
-            let mut watch = match store.watch("", revision).await {
-                Ok(watch) => watch,
-                Err(error) => {
-                    let Some(db) = db.upgrade() else { return };
-                    match db.relist(error).await {
-                        Some(listed) => revision = listed,
+    /// Follows the store for as long as the view is of use to anybody. Holds the view only while
+    /// there is something to do with it.
+    async fn follow(db: Weak<Self>, store: Arc<dyn Store>, mut revision: Revision) {
+        let mut pause = FOLLOW_PAUSES.0;
+        while db.strong_count() > 0 {
+            let error = match store.watch("", revision).await {
+                Ok(watch) => {
+                    pause = FOLLOW_PAUSES.0;
+                    match Self::drain(&db, watch, &mut revision).await {
+                        Some(error) => error,
                         None => return,
                     }
-                    continue;
                 }
+                Err(error) => error,
             };
-            loop {
-                let next = watch.next().await;
-                let Some(db) = db.upgrade() else { return };
-                match next {
-                    Some(Ok(batch)) => {
-                        db.apply(&batch);
-                    }
-                    Some(Err(error)) => match db.relist(error).await {
-                        Some(listed) => {
-                            revision = listed;
-                            break;
-                        }
-                        None => return,
-                    },
-                    None => return,
+            let listed = match error {
+                WatchError::Compacted { .. } | WatchError::Ahead { .. } => {
+                    // A watch is a hint, a list is the truth: build the view anew after a gap.
+                    tracing::warn!(%error, "the watch has a gap; reading everything again");
+                    store.list("").await
+                }
+                WatchError::Unavailable(fault) => Err(fault.into()),
+                WatchError::Unreachable(fault) => Err(fault.into()),
+            };
+            let Some(db) = db.upgrade() else { return };
+            match listed {
+                Ok(snapshot) => {
+                    revision = snapshot.revision;
+                    db.replace(snapshot);
+                }
+                Err(ReadError::Unavailable(fault)) => {
+                    db.applied.send_replace(Progress::Failed(fault));
+                    return;
+                }
+                Err(ReadError::Unreachable(fault)) => {
+                    drop(db);
+                    tracing::warn!(error = %fault, "the view is not kept up to date");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(FOLLOW_PAUSES.1);
                 }
             }
         }
     }
 
-    /// A watch is a hint, a list is the truth: builds the view anew after a gap.
-    async fn relist(&self, error: WatchError) -> Option<Revision> {
-        if let WatchError::Unavailable(cause) = error {
-            self.applied.send_replace(Progress::Failed(cause));
-            return None;
-        }
-        tracing::warn!(%error, "the watch has a gap; reading everything again");
-        match self.store.list("").await {
-            Ok(snapshot) => {
-                let revision = snapshot.revision;
-                self.replace(snapshot);
-                Some(revision)
-            }
-            Err(cause) => {
-                self.applied.send_replace(Progress::Failed(cause));
-                None
+    /// Takes over what the watch shows until it ends, with an error if it does not end for good.
+    async fn drain(
+        db: &Weak<Self>,
+        mut watch: Watch,
+        revision: &mut Revision,
+    ) -> Option<WatchError> {
+        loop {
+            let next = watch.next().await;
+            let db = db.upgrade()?;
+            match next? {
+                Ok(batch) => {
+                    *revision = batch.revision;
+                    db.apply(&batch);
+                }
+                Err(error) => return Some(error),
             }
         }
     }
@@ -246,6 +197,38 @@ impl Db {
         }
     }
 
+    /// Waits until the view has everything that was acknowledged, through any control plane,
+    /// before this was called. Calls made at the same time share one question to the store.
+    ///
+    /// # Errors
+    /// [`ReadError`]; after [`CALL_LIMIT`] at most.
+    pub async fn barrier(&self) -> Result<Revision, ReadError> {
+        let reached = async {
+            let head = self.barrier.head().await?;
+            self.reach(head).await?;
+            Ok(head)
+        };
+        match tokio::time::timeout(CALL_LIMIT, reached).await {
+            Ok(reached) => reached,
+            Err(late) => Err(Unreachable::new("waiting for the newest state", late).into()),
+        }
+    }
+
+    /// Waits until the view is at `revision`.
+    async fn reach(&self, revision: Revision) -> Result<(), Unavailable> {
+        let mut progress = self.applied.subscribe();
+        loop {
+            match &*progress.borrow_and_update() {
+                Progress::At(at) if *at >= revision => return Ok(()),
+                Progress::At(_) => {}
+                Progress::Failed(cause) => return Err(cause.clone()),
+            }
+            if progress.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Commits and waits until the view has it. An empty transaction does nothing.
     ///
     /// # Errors
@@ -258,15 +241,10 @@ impl Db {
         let seen = self.view().revision;
         match self.store.commit(txn.commit).await {
             Ok(revision) => {
-                loop {
-                    match &*progress.borrow_and_update() {
-                        Progress::At(at) if *at >= revision => break,
-                        Progress::At(_) => {}
-                        Progress::Failed(cause) => return Err(cause.clone().into()),
-                    }
-                    if progress.changed().await.is_err() {
-                        break;
-                    }
+                match tokio::time::timeout(CALL_LIMIT, self.reach(revision)).await {
+                    Ok(reached) => reached?,
+                    // It stands; a read behind a barrier will see it.
+                    Err(_) => tracing::warn!(revision, "the view is late"),
                 }
                 Ok(revision)
             }
@@ -339,6 +317,7 @@ mod tests {
     use longshore_model::time::Timestamp;
 
     use super::*;
+    use crate::contract::{Commit, Write};
     use crate::key::Key;
     use crate::memory::Memory;
     use crate::watch::HistoryLimit;

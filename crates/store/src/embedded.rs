@@ -16,9 +16,11 @@
 //!
 //! A disk transaction costs one fsync: both commit slots of the file carry checksums, so after a
 //! crash the newest complete one is found without a second fsync to mark it. The price is paid at
-//! the next start, which reads the whole file once.
+//! the next start, which reads the whole file; it does so anyway, to refuse a damaged one before
+//! anything is written to it.
 
 mod disk;
+mod probe;
 mod writer;
 
 #[cfg(test)]
@@ -30,11 +32,17 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use longshore_model::replica::Replica;
+
 use crate::contract::{
-    BoxFuture, Commit, CommitError, Entry, Revision, Snapshot, Store, Unavailable,
+    BoxFuture, Commit, CommitError, Entry, ReadError, Revision, Snapshot, Store, Unavailable, Write,
 };
+use crate::coordination::{Leadership, Presence};
+use crate::index::Index;
 use crate::key::{Key, KeyError};
-use crate::watch::{History, HistoryLimit, Watch, WatchError};
+use crate::table;
+use crate::watch::{Batch, History, HistoryLimit, Watch, WatchError};
 
 use disk::Disk;
 use writer::Writer;
@@ -111,8 +119,24 @@ pub enum OpenError {
         /// The data directory.
         directory: PathBuf,
     },
+    /// The data file is not as it was written. It was not changed.
+    #[error(
+        "the data file in {} is damaged: {what}. It was left as it is: move it away and keep it, \
+         then restore a backup with `longshore-control-plane restore`, and check the disk",
+        directory.display()
+    )]
+    Damaged {
+        /// The data directory.
+        directory: PathBuf,
+        /// What was found.
+        what: String,
+    },
     /// The data file holds a key that could not have been written.
-    #[error("the data file in {} is damaged; restore a backup", directory.display())]
+    #[error(
+        "the data file in {} is damaged; move it away and keep it, then restore a backup with \
+         `longshore-control-plane restore`",
+        directory.display()
+    )]
     Key {
         /// The data directory.
         directory: PathBuf,
@@ -121,7 +145,11 @@ pub enum OpenError {
         source: KeyError,
     },
     /// The data file could not be read or made.
-    #[error("cannot open the data file in {}; check the disk, or restore a backup", directory.display())]
+    #[error(
+        "cannot open the data file in {}; check the disk and the space left on it, then start \
+         again: nothing that was acknowledged is lost",
+        directory.display()
+    )]
     Database {
         /// The data directory.
         directory: PathBuf,
@@ -136,7 +164,8 @@ pub enum OpenError {
 
 impl Embedded {
     /// Opens the store in `directory`, making both when they do not exist. The directory is made
-    /// for its owner only (mode 0700). Blocks on the disk: after a crash it reads the whole file.
+    /// for its owner only (mode 0700). Blocks on the disk: it reads and checks the whole file
+    /// before anything is written to it.
     ///
     /// # Errors
     /// [`OpenError`] says what is in the way and what to do.
@@ -149,12 +178,27 @@ impl Embedded {
         }
         let file = OpenOptions::new().read(true).write(true).open(&path);
         let file = file.map_err(file_error("open", &path))?;
-        let disk = Disk::open(file, lock, directory)?;
+        let second = file.try_clone().map_err(file_error("open", &path))?;
+        let soundness = probe::examine(second, directory)?;
+        let disk = Disk::open(file, lock, soundness, directory)?;
         Embedded::start(disk, directory, history)
     }
 
+    /// Whether there is a store in `directory`.
+    pub fn is_kept(directory: impl AsRef<Path>) -> bool {
+        directory.as_ref().join(DATA_FILE).exists()
+    }
+
     fn start(disk: Disk, directory: &Path, limit: HistoryLimit) -> Result<Embedded, OpenError> {
-        let (revision, index) = disk.load(directory)?;
+        let (mut revision, mut index) = disk.load(directory)?;
+        if let Some(batch) = removal_of_announced(&mut index, revision) {
+            let removed = disk.write(std::slice::from_ref(&batch));
+            removed.map_err(|source| OpenError::Database {
+                directory: directory.to_owned(),
+                source: Box::new(source),
+            })?;
+            revision = batch.revision;
+        }
         let disk = Arc::new(disk);
         let history = History::new(limit, revision);
         let writer = Writer::start(Arc::clone(&disk), Arc::clone(&history), revision, index);
@@ -185,7 +229,7 @@ impl Embedded {
 }
 
 impl Store for Embedded {
-    fn get(&self, key: &Key) -> BoxFuture<'_, Result<Option<Entry>, Unavailable>> {
+    fn get(&self, key: &Key) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
         let key = key.clone();
         Box::pin(async move {
             let entry = self.read(move |disk| disk.get(&key)).await?;
@@ -196,13 +240,18 @@ impl Store for Embedded {
         })
     }
 
-    fn list(&self, prefix: &str) -> BoxFuture<'_, Result<Snapshot, Unavailable>> {
+    fn list(&self, prefix: &str) -> BoxFuture<'_, Result<Snapshot, ReadError>> {
         let prefix = prefix.to_owned();
         Box::pin(async move {
             let snapshot = self.read(move |disk| disk.list(&prefix)).await?;
             self.history.published(snapshot.revision).await?;
             Ok(snapshot)
         })
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Revision, ReadError>> {
+        let newest = self.history.newest();
+        Box::pin(async move { Ok(newest?) })
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>> {
@@ -217,6 +266,25 @@ impl Store for Embedded {
         let watch = self.history.watch(prefix, after);
         Box::pin(async move { watch })
     }
+
+    fn campaign(&self, _: &str) -> BoxFuture<'_, Result<Leadership, ReadError>> {
+        Box::pin(async { Ok(Leadership::unrivalled()) })
+    }
+
+    fn announce(&self, key: Key, value: Bytes) -> BoxFuture<'_, Result<Presence, ReadError>> {
+        Box::pin(crate::memory::announce_plainly(self, key, value))
+    }
+}
+
+/// Whoever was announced lives no more, since the lock is ours: takes the records out of `index`
+/// and returns the deletes, if there are any.
+fn removal_of_announced(index: &mut Index, revision: Revision) -> Option<Batch> {
+    let keys = index.under(&table::prefix::<Replica>());
+    for key in &keys {
+        index.delete(key);
+    }
+    let deletes: Vec<Write> = keys.into_iter().map(|key| Write::Delete { key }).collect();
+    (!deletes.is_empty()).then(|| Batch::new(revision + 1, deletes))
 }
 
 fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {

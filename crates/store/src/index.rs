@@ -47,6 +47,15 @@ impl Index {
         }
     }
 
+    /// The keys that start with the literal string `prefix`, in order.
+    pub(crate) fn under(&self, prefix: &str) -> Vec<Key> {
+        let range = (Bound::Included(prefix), Bound::Unbounded);
+        let keys = self.by_key.range::<str, _>(range).map(|(key, _)| key);
+        keys.take_while(|key| key.as_str().starts_with(prefix))
+            .cloned()
+            .collect()
+    }
+
     /// Looks from both sides at once, through the keys under the prefix and through the keys put
     /// since the revision. The shorter side ends the search, so a guard on a fresh view of a large
     /// table costs little, and so does a guard on an old view of a small one.

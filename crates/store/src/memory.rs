@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+
 use crate::contract::{
-    BoxFuture, Commit, CommitError, Entry, Revision, Snapshot, Store, Unavailable, Write,
+    BoxFuture, Commit, CommitError, Entry, ReadError, Revision, Snapshot, Store, Unavailable, Write,
 };
+use crate::coordination::{Leadership, Presence};
 use crate::index::Index;
 use crate::key::Key;
 use crate::watch::{Batch, History, HistoryLimit, Watch, WatchError};
@@ -89,12 +92,12 @@ impl Drop for Memory {
 }
 
 impl Store for Memory {
-    fn get(&self, key: &Key) -> BoxFuture<'_, Result<Option<Entry>, Unavailable>> {
+    fn get(&self, key: &Key) -> BoxFuture<'_, Result<Option<Entry>, ReadError>> {
         let entry = self.state().entries.get(key).cloned();
         Box::pin(async move { Ok(entry) })
     }
 
-    fn list(&self, prefix: &str) -> BoxFuture<'_, Result<Snapshot, Unavailable>> {
+    fn list(&self, prefix: &str) -> BoxFuture<'_, Result<Snapshot, ReadError>> {
         let state = self.state();
         let range = (Bound::Included(prefix), Bound::Unbounded);
         let entries = state.entries.range::<str, _>(range);
@@ -107,6 +110,11 @@ impl Store for Memory {
         Box::pin(async move { Ok(snapshot) })
     }
 
+    fn head(&self) -> BoxFuture<'_, Result<Revision, ReadError>> {
+        let newest = self.state().revision;
+        Box::pin(async move { Ok(newest) })
+    }
+
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>> {
         Box::pin(async move { self.commit_now(commit) })
     }
@@ -114,6 +122,33 @@ impl Store for Memory {
     fn watch(&self, prefix: &str, after: Revision) -> BoxFuture<'_, Result<Watch, WatchError>> {
         let watch = self.history.watch(prefix, after);
         Box::pin(async move { watch })
+    }
+
+    fn campaign(&self, _: &str) -> BoxFuture<'_, Result<Leadership, ReadError>> {
+        Box::pin(async { Ok(Leadership::unrivalled()) })
+    }
+
+    fn announce(&self, key: Key, value: Bytes) -> BoxFuture<'_, Result<Presence, ReadError>> {
+        Box::pin(announce_plainly(self, key, value))
+    }
+}
+
+/// Announces in a store that nobody else looks into: a plain put.
+pub(crate) async fn announce_plainly(
+    store: &dyn Store,
+    key: Key,
+    value: Bytes,
+) -> Result<Presence, ReadError> {
+    let commit = Commit {
+        guards: Vec::new(),
+        writes: vec![Write::Put { key, value }],
+    };
+    match store.commit(commit).await {
+        Ok(_) => Ok(Presence::unobserved()),
+        Err(CommitError::Unreachable(fault)) => Err(fault.into()),
+        Err(CommitError::Unavailable(fault)) => Err(fault.into()),
+        // Beyond the limits of the store, which no announcement is.
+        Err(error) => Err(Unavailable::new("announcing this process", error).into()),
     }
 }
 

@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use longshore_model::cluster::Cluster;
 use longshore_model::instance::{Instance, Resources};
+use longshore_model::replica::Replica;
 use longshore_model::service::Service;
 use longshore_model::task::Task;
 use longshore_model::task_definition::TaskDefinition;
-use longshore_model::{ClusterName, Family, InstanceId, ServiceName, TaskId};
+use longshore_model::{ClusterName, Family, InstanceId, ReplicaId, ServiceName, TaskId};
 
 use crate::contract::{Entry, Revision, Snapshot};
 use crate::key::Key;
 use crate::log::ChangeLog;
 use crate::table::{
-    self, AccountSetting, ClientToken, DecodeError, FamilyCounter, JoinToken, Record,
+    self, AccountSetting, ClientToken, DecodeError, FamilyCounter, Installation, JoinToken, Record,
 };
 use crate::watch::Event;
 
@@ -90,6 +91,10 @@ pub struct View {
     pub client_tokens: BTreeMap<String, Stored<ClientToken>>,
     /// By id.
     pub join_tokens: BTreeMap<String, Stored<JoinToken>>,
+    /// The control planes that live, by id.
+    pub replicas: BTreeMap<ReplicaId, Stored<Replica>>,
+    /// What they have in common.
+    pub installation: Option<Stored<Installation>>,
     /// By record name.
     pub account_settings: BTreeMap<String, Stored<AccountSetting>>,
     /// Records that did not decode, and why. They take part in nothing; the log and the health
@@ -208,6 +213,15 @@ impl View {
                 self.join_tokens.insert(token.id.clone(), token);
                 None
             }
+            Replica::TABLE => {
+                let replica = read::<Replica>(key, value, revision)?;
+                self.replicas.insert(replica.id, replica);
+                None
+            }
+            Installation::TABLE => {
+                self.installation = Some(read::<Installation>(key, value, revision)?);
+                None
+            }
             AccountSetting::TABLE => {
                 let setting = read::<AccountSetting>(key, value, revision)?;
                 self.account_settings.insert(setting.name(), setting);
@@ -263,6 +277,14 @@ impl View {
             }
             JoinToken::TABLE => {
                 self.join_tokens.remove(name);
+                None
+            }
+            Replica::TABLE => {
+                self.replicas.remove(&name.parse().ok()?);
+                None
+            }
+            Installation::TABLE => {
+                self.installation = None;
                 None
             }
             AccountSetting::TABLE => {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::contract::{Entry, Revision, Unavailable, Write};
+use crate::contract::{Entry, ReadError, Revision, Unavailable, Unreachable, Write};
 use crate::key::Key;
 
 /// How much of the past a store keeps for watches. The oldest commits go when either bound is
@@ -33,12 +33,13 @@ impl Default for HistoryLimit {
     }
 }
 
-/// What one commit did to the keys under a watched prefix.
+/// What the commits of one revision did to the keys under a watched prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// The revision of the commit.
+    /// The revision of the commits.
     pub revision: Revision,
-    /// Its changes, in the order of its writes; at least one.
+    /// Their changes, each commit's together and in the order of its writes, no key twice; at
+    /// least one.
     pub events: Vec<Event>,
 }
 
@@ -126,6 +127,18 @@ pub enum WatchError {
     /// The store failed.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// The store does not answer now. Watch again after the same revision.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+impl From<ReadError> for WatchError {
+    fn from(error: ReadError) -> WatchError {
+        match error {
+            ReadError::Unavailable(fault) => WatchError::Unavailable(fault),
+            ReadError::Unreachable(fault) => WatchError::Unreachable(fault),
+        }
+    }
 }
 
 /// The newest durable commits of one store, shared by all its watches.
@@ -196,6 +209,18 @@ impl History {
         self.changed.send_replace(());
     }
 
+    /// Forgets all that was published and goes on after `revision`: watches that are before it are
+    /// told [`WatchError::Compacted`].
+    pub(crate) fn reset(&self, revision: Revision) {
+        let mut ring = self.ring();
+        ring.batches.clear();
+        ring.bytes = 0;
+        ring.oldest = revision;
+        ring.newest = revision;
+        drop(ring);
+        self.changed.send_replace(());
+    }
+
     /// Ends every watch with `fault`, after what is already published. The first end stays.
     pub(crate) fn fail(&self, fault: Unavailable) {
         self.finish(End::Failed(fault));
@@ -217,6 +242,12 @@ impl History {
             Some(End::Failed(fault)) => Err(fault.clone()),
             Some(End::Closed) | None => Ok(()),
         }
+    }
+
+    /// The revision of the newest commit published.
+    pub(crate) fn newest(&self) -> Result<Revision, Unavailable> {
+        self.check_available()?;
+        Ok(self.ring().newest)
     }
 
     /// Waits until `revision` is published. A reader of the disk may be ahead of the history for

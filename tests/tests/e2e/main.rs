@@ -6,9 +6,11 @@ mod bad_input;
 mod capacity;
 mod client;
 mod deployment;
+mod failover;
 mod loss;
 mod placement;
 mod replacement;
+mod replicas;
 mod service;
 
 use longshore_tests::longshore::Longshore;

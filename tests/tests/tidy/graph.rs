@@ -39,9 +39,9 @@ pub(crate) const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         ],
     ),
     ("schema-generator", &[]),
-    // Drives the binaries from outside, like any user; the benchmark of placement by itself links
-    // what decides.
-    ("tests", &["proto", "model", "scheduler"]),
+    // Drives the binaries from outside, like any user; of the store it uses the checker of
+    // histories only, and the benchmark of placement by itself links what decides.
+    ("tests", &["proto", "model", "scheduler", "store"]),
 ];
 
 /// The crates that decide.

@@ -76,6 +76,7 @@ impl World {
             complete,
             tasks: tasks.to_vec(),
             removed: removed.to_vec(),
+            revision: self.generation,
         }));
     }
 
@@ -521,6 +522,7 @@ fn sixty_assignments_cost_one_journal_write() {
             complete: true,
             tasks: (1..=60).map(task).collect(),
             removed: vec![],
+            revision: 1,
         }),
     );
     let writes = effects

@@ -172,6 +172,7 @@ impl Rig {
             complete: true,
             tasks: self.told.values().cloned().collect(),
             removed: vec![],
+            revision: self.generation,
         };
         self.input(Input::Assigned(set)).await;
     }

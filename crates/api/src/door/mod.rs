@@ -6,10 +6,13 @@
 //! |---|---|
 //! | `POST /` with `X-Amz-Target` | [`aws_json`], signed with SigV4 |
 //! | `Content-Type: application/grpc…` on HTTP/2 | [`grpc`], with a bearer token |
-//! | `GET /healthz` | answered here, to anyone |
+//! | `GET /healthz` | answered here, to anyone: that it serves |
+//! | `GET /health` | answered here, to anyone: how it stands ([`HealthFacts`]) |
 //! | anything else | 404 |
 //!
-//! Both doors check who calls before they read a body or say whether an operation exists.
+//! Both doors check who calls before they read a body or say whether an operation exists. Before
+//! an operation runs, the view is brought up to everything that was acknowledged by then, through
+//! whichever control plane: what one answered, the next call to any other sees.
 
 pub mod aws_json;
 pub mod grpc;
@@ -43,11 +46,26 @@ const RECORDED_HEADER: &str = "x-longshore-recorded";
 /// Names the request in our log, on both wires.
 const REQUEST_ID_HEADER: &str = "x-amzn-requestid";
 
+/// What anyone may know of how a control plane stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthFacts {
+    /// Whether it decides; a standby answers calls all the same.
+    pub leads: bool,
+    /// Whether the store has answered lately. Without it calls fail.
+    pub store_reachable: bool,
+    /// Records that do not decode and are set aside.
+    pub quarantined: usize,
+}
+
+/// Tells how the control plane stands.
+pub type Health = Arc<dyn Fn() -> HealthFacts + Send + Sync>;
+
 /// Everything that one listener serves. Cheap to clone.
 #[derive(Clone)]
 pub struct Door {
     shared: Arc<Shared>,
     routes: Routes,
+    health: Option<Health>,
 }
 
 struct Shared {
@@ -78,10 +96,19 @@ pub fn router(
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
         }),
         routes: grpc::with_open_services(extra)?,
+        health: None,
     })
 }
 
 impl Door {
+    /// The same, with an answer to `GET /health`.
+    pub fn with_health(self, health: Health) -> Self {
+        Self {
+            health: Some(health),
+            ..self
+        }
+    }
+
     /// Answers one request.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
@@ -101,6 +128,11 @@ impl Door {
             };
         }
         let target = request.headers().contains_key(aws_json::TARGET);
+        if let Some(health) = &self.health
+            && (request.method(), request.uri().path()) == (&Method::GET, "/health")
+        {
+            return tell(health());
+        }
         match (request.method(), request.uri().path()) {
             (&Method::POST, "/") if target => aws_json::handle(&self.shared, request).await,
             (&Method::GET, "/healthz") => json(StatusCode::OK, r#"{"status":"ok"}"#),
@@ -142,6 +174,7 @@ impl Shared {
         let ecs = Arc::clone(&self.ecs);
         let task = tokio::spawn(async move {
             let _place = place;
+            catch_up(&ecs).await?;
             entry.call(wire, ecs, verified, body).await
         });
         task.await.unwrap_or_else(|error| {
@@ -149,6 +182,40 @@ impl Shared {
             Err(ApiError::internal())
         })
     }
+}
+
+/// Waits until the view has everything that was acknowledged before, for two seconds at most.
+///
+/// Errors: ServerException if the store does not answer in time, which SDKs try again.
+async fn catch_up(ecs: &Ecs) -> Result<(), ApiError> {
+    let Err(error) = ecs.db.barrier().await else {
+        return Ok(());
+    };
+    tracing::warn!(%error, "a call is refused");
+    Err(ApiError::server(
+        "The store does not answer at the moment. Nothing was read or changed; retry.",
+    ))
+}
+
+/// How the control plane stands. Without the store it is of no use to a load balancer; with
+/// damaged records it is, since all control planes have the same ones.
+fn tell(facts: HealthFacts) -> Response<Body> {
+    let (status, word) = match facts {
+        HealthFacts {
+            store_reachable: false,
+            ..
+        } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        HealthFacts { quarantined: 0, .. } => (StatusCode::OK, "ok"),
+        HealthFacts { .. } => (StatusCode::OK, "degraded"),
+    };
+    let role = if facts.leads { "leader" } else { "standby" };
+    json(
+        status,
+        format!(
+            r#"{{"status":"{word}","role":"{role}","storeReachable":{},"quarantinedRecords":{}}}"#,
+            facts.store_reachable, facts.quarantined
+        ),
+    )
 }
 
 /// Writes what became of a request to the log: who, what, how it ended, but no content.
@@ -161,8 +228,8 @@ fn log(operation: &str, access_key_id: &str, request_id: &str, error: Option<&Ap
     }
 }
 
-fn json(status: StatusCode, body: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::new(Full::new(Bytes::from_static(body.as_bytes()))));
+fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::new(Full::new(body.into())));
     *response.status_mut() = status;
     set(
         response.headers_mut(),

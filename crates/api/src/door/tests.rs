@@ -188,6 +188,52 @@ fn exception(status: &Status) -> String {
 }
 
 #[tokio::test]
+async fn health_tells_anyone_how_it_stands() {
+    let well = HealthFacts {
+        leads: true,
+        store_reachable: true,
+        quarantined: 0,
+    };
+    let cases = [
+        (well, 200, "ok", "leader"),
+        (
+            HealthFacts {
+                quarantined: 2,
+                leads: false,
+                ..well
+            },
+            200,
+            "degraded",
+            "standby",
+        ),
+        (
+            HealthFacts {
+                store_reachable: false,
+                ..well
+            },
+            503,
+            "unavailable",
+            "leader",
+        ),
+    ];
+    for (facts, status, word, role) in cases {
+        let door = door().await.with_health(Arc::new(move || facts));
+        let request = Request::get("/health")
+            .body(Full::new(Bytes::new()))
+            .unwrap();
+        let response = door.handle(request).await;
+        assert_eq!(response.status(), status);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (body["status"].as_str(), body["role"].as_str()),
+            (Some(word), Some(role))
+        );
+        assert_eq!(body["quarantinedRecords"], facts.quarantined);
+    }
+}
+
+#[tokio::test]
 async fn what_is_open_is_open_and_nothing_else() {
     let (address, _stop) = listen(None).await;
     let get = |path: &str| {

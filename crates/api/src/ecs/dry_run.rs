@@ -124,39 +124,40 @@ mod tests {
         let service = json!({"serviceName": "web", "taskDefinition": "web", "desiredCount": 1});
         fixture.ok::<CreateService>(&service.to_string()).await;
         let before = fixture.store.list("").await.unwrap();
-        let (ecs, view) = (&fixture.ecs, fixture.ecs.db.view());
-        let asked = run_task(
-            ecs,
-            &view,
-            read(
-                json!({"taskDefinition": "web", "count": 3, "placementConstraints": constraints,
+        {
+            let (ecs, view) = (&fixture.ecs, fixture.ecs.db.view());
+            let asked = run_task(
+                ecs,
+                &view,
+                read(
+                    json!({"taskDefinition": "web", "count": 3, "placementConstraints": constraints,
                 "overrides": {"memory": "128"}}),
-            ),
-        )
-        .unwrap();
-        assert_eq!((asked.count, asked.group.as_str()), (3, "family:web"));
-        assert_eq!(asked.definition.demand().memory.0, 128);
-        assert_eq!(asked.constraints.len(), 1);
+                ),
+            )
+            .unwrap();
+            assert_eq!((asked.count, asked.group.as_str()), (3, "family:web"));
+            assert_eq!(asked.definition.demand().memory.0, 128);
+            assert_eq!(asked.constraints.len(), 1);
 
-        let mut other = service.clone();
-        other["serviceName"] = json!("other");
-        other["placementConstraints"] = constraints.clone();
-        let made = create_service(ecs, &view, read(other)).unwrap();
-        assert_eq!(made.placement_constraints, asked.constraints);
-        assert_eq!(made.primary().unwrap().revision, 1);
+            let mut other = service.clone();
+            other["serviceName"] = json!("other");
+            other["placementConstraints"] = constraints.clone();
+            let made = create_service(ecs, &view, read(other)).unwrap();
+            assert_eq!(made.placement_constraints, asked.constraints);
+            assert_eq!(made.primary().unwrap().revision, 1);
 
-        let update = json!({"service": "web", "desiredCount": 5,
+            let update = json!({"service": "web", "desiredCount": 5,
             "placementConstraints": constraints});
-        let updated = update_service(ecs, &view, read(update)).unwrap();
-        assert_eq!(updated.desired_count, 5);
-        assert_eq!(updated.placement_constraints, asked.constraints);
-        assert_eq!(
-            existing_service(ecs, &view, "", "web")
-                .unwrap()
-                .desired_count,
-            1
-        );
-        drop(view);
+            let updated = update_service(ecs, &view, read(update)).unwrap();
+            assert_eq!(updated.desired_count, 5);
+            assert_eq!(updated.placement_constraints, asked.constraints);
+            assert_eq!(
+                existing_service(ecs, &view, "", "web")
+                    .unwrap()
+                    .desired_count,
+                1
+            );
+        }
         assert_eq!(fixture.store.list("").await.unwrap(), before);
     }
 

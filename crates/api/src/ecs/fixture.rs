@@ -311,6 +311,7 @@ impl Fixture {
                 agent_started_at: now,
             },
             connection: Connection::Connected(now),
+            replica: None,
             registered_at: now,
             version: 1,
             tags: [].into(),

@@ -73,6 +73,12 @@ fn not_stored(error: &CommitError) -> ApiError {
                 "The store is unavailable. Retry; if it persists, ask the operator to look at the control plane's log.",
             )
         }
+        CommitError::Unreachable(cause) => {
+            tracing::warn!(error = %cause, "the store does not answer");
+            ApiError::server(
+                "The store does not answer now. Retry; whether this call was carried out is unknown.",
+            )
+        }
         CommitError::Empty | CommitError::DuplicateKey { .. } | CommitError::TooLarge { .. } => {
             tracing::error!(%error, "a commit breaks the limits of the store");
             ApiError::internal()

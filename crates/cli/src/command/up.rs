@@ -287,6 +287,8 @@ impl Wanted {
                 .arg("run")
                 .arg("--data-dir")
                 .arg(data.control_plane())
+                // Whatever the environment says of another installation.
+                .args(["--store", "embedded"])
                 .args(["--listen", &self.listen.to_string()])
                 .args(["--agent-listen", &self.agent_listen.to_string()])
                 .args(["--region", &self.region])

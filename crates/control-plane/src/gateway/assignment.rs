@@ -80,6 +80,7 @@ impl Assignments {
             complete: self.whole,
             tasks: self.sent.values().map(wire::assignment).collect(),
             removed: Vec::new(),
+            revision: view.revision,
         }
     }
 
@@ -136,6 +137,7 @@ impl Assignments {
         }
         self.generation += 1;
         message.generation = self.generation;
+        message.revision = view.revision;
         Some(message)
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! The listener asks for a client certificate; a session without one of ours ends before it
 //! begins, and what an agent says counts only for the instance its certificate names.
+//!
+//! An agent may connect to any control plane. Its instance's record names the one that has the
+//! session, and only the newest registration stands: an older session ends when it sees that it
+//! was replaced, or that the leader counts it as gone.
 
 pub mod assignment;
 pub mod registration;
@@ -12,6 +16,7 @@ pub mod switchboard;
 pub mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use longshore_api::context::Ecs;
 use longshore_model::{ClusterName, InstanceId};
@@ -21,15 +26,20 @@ use longshore_proto::agent::{AgentMessage, ControlMessage, JoinRequest, JoinResp
 use longshore_store::{TransactError, Txn};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::identity::authority::{Authority, node_of};
 use crate::identity::join;
+use crate::ownership::Strays;
+use crate::standing::Standing;
 use sessions::Sessions;
 use switchboard::Switchboard;
 
 /// Messages to one agent that may wait before the session is closed as too slow.
 const OUTBOUND_BACKLOG: usize = 256;
+/// How often the sessions are compared with what is noted of them.
+const STRAY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Serves agents.
 #[derive(Clone)]
@@ -37,19 +47,51 @@ pub struct Gateway {
     ecs: Arc<Ecs>,
     authority: Arc<Authority>,
     sessions: Sessions,
+    standing: Arc<Standing>,
     switchboard: Switchboard,
+    history: Arc<str>,
+    stop: CancellationToken,
 }
 
 impl Gateway {
     /// A gateway over this state, in a runtime. `sessions` is shared with whoever asks agents for
-    /// something.
-    pub fn new(ecs: Arc<Ecs>, authority: Arc<Authority>, sessions: Sessions) -> Self {
+    /// something; `history` is what the revisions of the store belong to. Once `stop` is cancelled
+    /// agents are sent to others.
+    pub fn new(
+        ecs: Arc<Ecs>,
+        authority: Arc<Authority>,
+        sessions: Sessions,
+        standing: Arc<Standing>,
+        history: &str,
+        stop: CancellationToken,
+    ) -> Self {
         let switchboard = Switchboard::follow(&ecs.db);
         Self {
             ecs,
             authority,
             sessions,
+            standing,
             switchboard,
+            history: Arc::from(history),
+            stop,
+        }
+    }
+
+    /// Notes now and then that agents are away which are said to have a session here and have
+    /// none: the end of a session cannot be noted while the store does not answer. Runs until the
+    /// process ends.
+    pub async fn find_strays(&self) {
+        let mut strays = Strays::default();
+        let mut ticks = tokio::time::interval(STRAY_INTERVAL);
+        loop {
+            ticks.tick().await;
+            let found = strays.look(&self.ecs.db.view(), self.standing.id(), |cluster, id| {
+                self.sessions.is_open(&(cluster.clone(), id))
+            });
+            for (cluster, instance, since) in found {
+                tracing::info!(%cluster, %instance, "an agent that is noted as connected is not");
+                session::disconnect(self, &cluster, instance, since).await;
+            }
         }
     }
 
@@ -64,6 +106,19 @@ impl Gateway {
             Ok::<_, std::convert::Infallible>((txn, ()))
         });
         Ok(away.await?)
+    }
+}
+
+/// Waits until the view has everything that was acknowledged before.
+pub(crate) async fn fresh(ecs: &Ecs) -> Result<(), Status> {
+    match ecs.db.barrier().await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::warn!(%error, "the store does not answer");
+            Err(Status::unavailable(
+                "the store does not answer this control plane; try again, here or at another",
+            ))
+        }
     }
 }
 
@@ -90,6 +145,8 @@ impl Enrollment for Gateway {
         };
         let (id, secret) = join::parse(&request.token).ok_or_else(refused)?;
         let ctx = self.ecs.ctx();
+        // The token may have been made a moment ago through another control plane.
+        fresh(&self.ecs).await?;
         let admitted = self.ecs.db.transact(|view| {
             let read = view.join_tokens.get(id).ok_or(())?;
             if !join::admits(read, secret, ctx.now) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use longshore_model::cluster::ClusterStatus;
 use longshore_model::instance::{Connection, Incarnation, Instance, InstanceStatus, Resources};
-use longshore_model::{ClusterName, CpuUnits, InstanceId, Mib, Port, Timestamp};
+use longshore_model::{ClusterName, CpuUnits, InstanceId, Mib, Port, ReplicaId, Timestamp};
 use longshore_proto::agent::Hello;
 use longshore_store::{Txn, View};
 use tonic::Status;
@@ -25,6 +25,8 @@ pub struct Registration {
     hostname: String,
     agent_version: String,
     docker_version: String,
+    /// The control plane that the session is with, where there may be several.
+    replica: Option<ReplicaId>,
 }
 
 impl Registration {
@@ -86,7 +88,17 @@ impl Registration {
             hostname: hello.hostname,
             agent_version: hello.agent_version,
             docker_version: hello.docker_version,
+            replica: None,
         })
+    }
+
+    /// The same, in a session with the control plane `replica`. It stands only while that one is
+    /// announced: one that the others count as gone must not say that an agent is connected.
+    pub fn through(self, replica: ReplicaId) -> Self {
+        Self {
+            replica: Some(replica),
+            ..self
+        }
     }
 
     /// The transaction that writes it down, and that the agent is connected; and since when that
@@ -95,7 +107,7 @@ impl Registration {
     ///
     /// # Errors
     /// `failed_precondition` for an instance that was deregistered, an earlier life of the agent,
-    /// or a cluster that does not exist.
+    /// or a cluster that does not exist; `unavailable` where the control plane is not announced.
     pub fn register(
         &self,
         view: &View,
@@ -105,6 +117,10 @@ impl Registration {
     ) -> Result<(Txn, Timestamp), Status> {
         let mut txn = Txn::new();
         let mut since = now;
+        if let Some(replica) = self.replica {
+            let announced = view.replicas.get(&replica).ok_or_else(unannounced)?;
+            txn.guard(announced);
+        }
         match view.instances.get(&(cluster.clone(), id)) {
             Some(read) if read.status == InstanceStatus::Inactive => return Err(deregistered(id)),
             Some(read) => {
@@ -146,6 +162,7 @@ impl Registration {
                     docker_version: String::new(),
                     incarnation: self.incarnation.clone(),
                     connection: Connection::Connected(now),
+                    replica: None,
                     registered_at: now,
                     version: 1,
                     tags: BTreeMap::new(),
@@ -166,6 +183,7 @@ impl Registration {
         instance.agent_version.clone_from(&self.agent_version);
         instance.docker_version.clone_from(&self.docker_version);
         instance.connection = Connection::Connected(since);
+        instance.replica = self.replica;
     }
 }
 
@@ -216,6 +234,12 @@ pub fn is_deregistered(view: &View, cluster: &ClusterName, instance: InstanceId)
     read.is_some_and(|instance| instance.status == InstanceStatus::Inactive)
 }
 
+fn unannounced() -> Status {
+    Status::unavailable(
+        "this control plane is not announced in the store at the moment; connect to another, or here again",
+    )
+}
+
 pub(super) fn deregistered(instance: InstanceId) -> Status {
     Status::failed_precondition(format!(
         "container instance {instance} was deregistered; join again with a new token and an empty data directory"
@@ -227,42 +251,25 @@ pub(super) fn deregistered(instance: InstanceId) -> Status {
 mod tests {
     use std::sync::Arc;
 
-    use longshore_store::table::{self, Record};
-    use longshore_store::{Db, Entry, Event, Memory, Store};
+    use longshore_store::{Db, Memory, Store};
 
     use super::*;
+    use crate::testing::{self, put};
 
     const ID: InstanceId = InstanceId::new(1);
 
-    fn put<R: Record>(view: &mut View, record: &R) {
-        let entry = Entry {
-            key: record.key(),
-            value: table::encode(record).unwrap(),
-            revision: view.revision + 1,
-        };
-        view.apply(&Event::Put(entry), view.revision + 1);
+    fn instance(connection: Connection) -> Instance {
+        testing::instance(ID, connection)
     }
 
-    fn instance(connection: Connection) -> Instance {
-        Instance {
-            id: ID,
-            cluster: ClusterName::default_cluster(),
-            status: InstanceStatus::Active,
-            status_reason: None,
-            registered: Resources::default(),
-            attributes: BTreeMap::new(),
-            custom_attributes: BTreeMap::new(),
-            hostname: String::new(),
-            agent_version: String::new(),
-            docker_version: String::new(),
-            incarnation: Incarnation {
+    fn hello() -> Hello {
+        Hello {
+            incarnation: Some(longshore_proto::agent::Incarnation {
                 boot_id: "boot".to_owned(),
-                agent_started_at: Timestamp::default(),
-            },
-            connection,
-            registered_at: Timestamp::default(),
-            version: 1,
-            tags: BTreeMap::new(),
+                agent_started_at: 0,
+            }),
+            capacity: Some(longshore_proto::agent::Capacity::default()),
+            ..Hello::default()
         }
     }
 
@@ -283,17 +290,23 @@ mod tests {
         let now = Timestamp::from_millis(5);
         let mut view = View::default();
         put(&mut view, &instance(Connection::Connected(now)));
-        let hello = Hello {
-            incarnation: Some(longshore_proto::agent::Incarnation {
-                boot_id: "boot".to_owned(),
-                agent_started_at: 0,
-            }),
-            capacity: Some(longshore_proto::agent::Capacity::default()),
-            ..Hello::default()
-        };
-        let registration = Registration::read(hello).unwrap();
+        let registration = Registration::read(hello()).unwrap();
         let (_, since) = registration.register(&view, &cluster, ID, now).unwrap();
         assert_eq!(since, Timestamp::from_millis(6));
+    }
+
+    #[test]
+    fn only_an_announced_control_plane_registers() {
+        let cluster = ClusterName::default_cluster();
+        let (here, now) = (ReplicaId::new(9), Timestamp::from_millis(5));
+        let mut view = View::default();
+        put(&mut view, &instance(Connection::Disconnected(now)));
+        let registration = Registration::read(hello()).unwrap().through(here);
+        let refused = registration.register(&view, &cluster, ID, now).unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::Unavailable);
+        put(&mut view, &testing::replica(here));
+        let (txn, since) = registration.register(&view, &cluster, ID, now).unwrap();
+        assert_eq!((txn.len(), since), (1, Timestamp::from_millis(6)));
     }
 
     #[tokio::test]
@@ -306,16 +319,11 @@ mod tests {
         let mut txn = Txn::new();
         txn.create(&before);
         db.commit(txn).await.unwrap();
-        let hello = Hello {
-            incarnation: Some(longshore_proto::agent::Incarnation {
-                boot_id: "boot".to_owned(),
-                agent_started_at: 1,
-            }),
-            capacity: Some(longshore_proto::agent::Capacity::default()),
+        let said = Hello {
             attributes: [("stack".to_owned(), "test".to_owned())].into(),
-            ..Hello::default()
+            ..hello()
         };
-        let registration = Registration::read(hello).unwrap();
+        let registration = Registration::read(said).unwrap();
         let cluster = ClusterName::default_cluster();
         let now = Timestamp::from_millis(7);
         let (txn, _) = registration

@@ -8,13 +8,13 @@ use longshore_model::{ClusterName, InstanceId, Timestamp};
 use longshore_proto::agent::agent_message::Body as FromAgent;
 use longshore_proto::agent::control_message::Body as ToAgent;
 use longshore_proto::agent::{AgentMessage, ControlMessage, Heartbeat, ReportsAck, Welcome};
-use longshore_store::TransactError;
+use longshore_store::{CommitError, TransactError, View};
 use tokio::sync::{broadcast, mpsc};
 use tonic::{Status, Streaming};
 
 use super::assignment::{Assignments, own_tasks};
 use super::registration::{self, Registration, deregistered, is_deregistered};
-use super::{Gateway, report, wire};
+use super::{Gateway, fresh, report, wire};
 
 /// How often either side must be heard from.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
@@ -25,7 +25,11 @@ const REPORT_BACKLOG: usize = 64;
 /// Task reports that go into one commit.
 const REPORT_BATCH: usize = 500;
 
+/// How soon a commit is tried again while the store does not answer.
+const STORE_RETRY: Duration = Duration::from_millis(500);
+
 type Outbound = mpsc::Sender<Result<ControlMessage, Status>>;
+type Pending = mpsc::Receiver<(u64, Vec<TaskReport>)>;
 
 /// Serves one session until either side ends it.
 pub(super) async fn serve(
@@ -39,7 +43,10 @@ pub(super) async fn serve(
     let Some(FromAgent::Hello(hello)) = first.and_then(|message| message.body) else {
         return Err(Status::invalid_argument("a session begins with Hello"));
     };
-    let registration = Registration::read(hello)?;
+    let registration = Registration::read(hello)?.through(gateway.standing.id());
+    // What is decided from here on, and the first set above all, must know everything that the
+    // agent was told by another control plane.
+    fresh(&gateway.ecs).await?;
     let since = register(gateway, &cluster, instance, &registration).await?;
 
     let place = gateway
@@ -48,27 +55,25 @@ pub(super) async fn serve(
     // Of two sessions that began at once the one that registered first must not be the one that
     // stays: nobody would note when it ends.
     if !registration::stands(&gateway.ecs.db.view(), &cluster, instance, since) {
-        return Err(Status::aborted(
-            "this instance registered anew meanwhile; connect again",
-        ));
+        return Err(superseded());
     }
     let (reports, pending) = mpsc::channel(REPORT_BACKLOG);
-    let committer = tokio::spawn(commit_reports(
-        gateway.clone(),
-        (cluster.clone(), instance),
-        registration.incarnation,
-        pending,
-        outbound.clone(),
-    ));
-    let result = converse(
-        gateway, &cluster, instance, inbound, outbound, &place, reports,
-    )
-    .await;
+    let reporting = Reporting {
+        gateway: gateway.clone(),
+        cluster: cluster.clone(),
+        instance,
+        incarnation: registration.incarnation,
+        since,
+    };
+    let committer = tokio::spawn(commit_reports(reporting, pending, outbound.clone()));
+    let node = (&cluster, instance, since);
+    let result = converse(gateway, node, inbound, outbound, &place, reports).await;
     // What the agent said last is still taken over; it ends since its queue is closed.
     if let Err(error) = committer.await {
         tracing::error!(%error, "the report committer failed");
     }
-    if place.is_current() {
+    // Of one that stops the agents have moved before anybody would count them as away.
+    if place.is_current() && !gateway.stop.is_cancelled() {
         disconnect(gateway, &cluster, instance, since).await;
     }
     result
@@ -76,8 +81,7 @@ pub(super) async fn serve(
 
 async fn converse(
     gateway: &Gateway,
-    cluster: &ClusterName,
-    instance: InstanceId,
+    (cluster, instance, since): (&ClusterName, InstanceId, Timestamp),
     mut inbound: Streaming<AgentMessage>,
     outbound: &Outbound,
     place: &super::sessions::Place,
@@ -93,17 +97,29 @@ async fn converse(
         region: ecs.realm.region.clone(),
         account: ecs.realm.account.clone(),
         heartbeat_interval_ms: HEARTBEAT_INTERVAL.as_millis() as u32,
+        control_planes: addresses(&ecs.db.view()),
+        history: gateway.history.to_string(),
     };
     send(outbound, ToAgent::Welcome(welcome)).await?;
     let complete = assignments.complete(&ecs.db.view(), &ecs.realm);
     send(outbound, ToAgent::Assignments(complete)).await?;
 
+    let isolated = gateway.standing.isolated();
+    tokio::pin!(isolated);
     let mut beat = tokio::time::interval(HEARTBEAT_INTERVAL);
     let mut heard = tokio::time::Instant::now();
     loop {
         tokio::select! {
             () = place.fenced() => {
                 return Err(Status::aborted("a newer session of this instance has taken over"));
+            }
+            () = gateway.stop.cancelled() => {
+                return Err(Status::unavailable("this control plane stops; connect to another"));
+            }
+            () = &mut isolated => {
+                return Err(Status::unavailable(
+                    "this control plane is cut off from the store and others are not; connect to another",
+                ));
             }
             message = inbound.message() => {
                 heard = tokio::time::Instant::now();
@@ -136,6 +152,9 @@ async fn converse(
                         if is_deregistered(&view, cluster, instance) {
                             return Err(deregistered(instance));
                         }
+                        if !registration::stands(&view, cluster, instance, since) {
+                            return Err(superseded());
+                        }
                         let changed = own_tasks(&batch, cluster, instance);
                         assignments.diff(&view, &ecs.realm, changed)
                     }
@@ -163,6 +182,18 @@ async fn converse(
     }
 }
 
+/// Where agents reach the control planes that live.
+fn addresses(view: &View) -> Vec<String> {
+    let replicas = view.replicas.values();
+    replicas.filter_map(|r| r.agents.clone()).collect()
+}
+
+fn superseded() -> Status {
+    Status::aborted(
+        "this session is not the newest of its instance, or was counted as gone; connect again",
+    )
+}
+
 async fn send(outbound: &Outbound, body: ToAgent) -> Result<(), Status> {
     let sent = outbound
         .send_timeout(Ok(ControlMessage { body: Some(body) }), SILENCE_LIMIT)
@@ -170,15 +201,54 @@ async fn send(outbound: &Outbound, body: ToAgent) -> Result<(), Status> {
     sent.map_err(|_| Status::deadline_exceeded("the agent does not read what it is sent"))
 }
 
+/// Whose reports are committed.
+struct Reporting {
+    gateway: Gateway,
+    cluster: ClusterName,
+    instance: InstanceId,
+    incarnation: Incarnation,
+    /// When the session registered.
+    since: Timestamp,
+}
+
+impl Reporting {
+    /// Commits reports, for as long as that takes while the store does not answer. Returns those
+    /// that cannot be taken over since a record is damaged; `None` when the session is over. What
+    /// is not committed is not acknowledged, so the agent says it again in its next session.
+    async fn commit(&self, reports: &[TaskReport], pending: &Pending) -> Option<Vec<TaskReport>> {
+        loop {
+            let now = self.gateway.ecs.ctx().now;
+            let node = (&self.cluster, self.instance);
+            let committed = self.gateway.ecs.db.transact(|view| {
+                // Another session has taken over, and is told again what was not acknowledged.
+                if !registration::stands(view, node.0, node.1, self.since) {
+                    return Err(superseded());
+                }
+                let txn = report::apply(view, node, &self.incarnation, reports, now);
+                Ok((txn, report::unreadable(view, node.0, reports)))
+            });
+            match committed.await {
+                Ok(unreadable) => return Some(unreadable),
+                Err(TransactError::Refused(_)) => return None,
+                Err(TransactError::Store(CommitError::Unreachable(error))) => {
+                    tracing::debug!(%error, "reports wait for the store");
+                    if pending.is_closed() {
+                        return None;
+                    }
+                    tokio::time::sleep(STORE_RETRY).await;
+                }
+                Err(TransactError::Store(error)) => {
+                    tracing::warn!(%error, "reports could not be committed");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
 /// Commits reports in order, as many at once as have come in, and acknowledges them. What cannot
 /// be taken over since a record is damaged is tried again, and acknowledged only then.
-async fn commit_reports(
-    gateway: Gateway,
-    (cluster, instance): (ClusterName, InstanceId),
-    incarnation: Incarnation,
-    mut pending: mpsc::Receiver<(u64, Vec<TaskReport>)>,
-    outbound: Outbound,
-) {
+async fn commit_reports(session: Reporting, mut pending: Pending, outbound: Outbound) {
     let mut kept: Vec<TaskReport> = Vec::new();
     let mut newest = 0;
     let mut again = tokio::time::interval(HEARTBEAT_INTERVAL);
@@ -203,19 +273,10 @@ async fn commit_reports(
             reports.extend(more);
         }
         for chunk in reports.chunks(REPORT_BATCH) {
-            let now = gateway.ecs.ctx().now;
-            let committed = gateway.ecs.db.transact(|view| {
-                let txn = report::apply(view, (&cluster, instance), &incarnation, chunk, now);
-                Ok::<_, std::convert::Infallible>((txn, report::unreadable(view, &cluster, chunk)))
-            });
-            match committed.await {
-                Ok(unreadable) => kept.extend(unreadable),
-                Err(error) => {
-                    // Not acknowledged, so the agent says it again on its next session.
-                    tracing::warn!(%error, "reports could not be committed");
-                    return;
-                }
-            }
+            let Some(unreadable) = session.commit(chunk, &pending).await else {
+                return;
+            };
+            kept.extend(unreadable);
         }
         if is_new || kept.len() < before {
             let ack = ToAgent::ReportsAck(ReportsAck {
@@ -247,7 +308,12 @@ async fn register(
     })
 }
 
-async fn disconnect(gateway: &Gateway, cluster: &ClusterName, id: InstanceId, since: Timestamp) {
+pub(super) async fn disconnect(
+    gateway: &Gateway,
+    cluster: &ClusterName,
+    id: InstanceId,
+    since: Timestamp,
+) {
     let now = gateway.ecs.ctx().now;
     let noted = gateway.ecs.db.transact(|view| {
         let txn = registration::disconnect(view, cluster, id, since, now);

@@ -74,6 +74,12 @@ impl Sessions {
         }
     }
 
+    /// Whether the agent of an instance has a session here.
+    pub fn is_open(&self, node: &Node) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.contains_key(node)
+    }
+
     /// Asks the agent of an instance for the output of a container.
     ///
     /// # Errors

@@ -23,6 +23,11 @@ struct StoredKey {
     arn: String,
 }
 
+/// Whether the data directory holds keys.
+pub fn is_kept(data_dir: &Path) -> bool {
+    data_dir.join(FILE).exists()
+}
+
 /// Reads the keys; on the first start makes one for `user/admin`.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aws_lc_rs::digest;
-use longshore_model::{ClusterName, InstanceId};
+use longshore_model::{ClusterName, InstanceId, ReplicaId};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
@@ -24,6 +24,8 @@ use super::write_private;
 pub const SERVER_NAME: &str = "longshore-control-plane";
 /// First part of the name in a node's certificate; then `CLUSTER/INSTANCE`.
 const NODE_URI: &str = "spiffe://longshore/instance/";
+/// First part of the name in a control plane's own client certificate; then its id.
+const REPLICA_URI: &str = "spiffe://longshore/control-plane/";
 const CERTIFICATE_FILE: &str = "ca.pem";
 const KEY_FILE: &str = "ca.key";
 /// How long the authority is valid.
@@ -50,6 +52,11 @@ pub struct Identity {
 }
 
 impl Authority {
+    /// Whether the data directory holds an authority.
+    pub fn is_kept(data_dir: &Path) -> bool {
+        data_dir.join(CERTIFICATE_FILE).exists()
+    }
+
     /// Reads the authority; on the first start makes it.
     ///
     /// # Errors
@@ -118,6 +125,25 @@ impl Authority {
         })
     }
 
+    /// A fresh identity for calls to other control planes.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made.
+    pub fn replica_identity(&self, replica: ReplicaId) -> anyhow::Result<Identity> {
+        let key = KeyPair::generate()?;
+        let uri = format!("{REPLICA_URI}{replica}");
+        let mut params = CertificateParams::default();
+        params.distinguished_name = name(SERVER_NAME);
+        params.subject_alt_names = vec![SanType::URI(Ia5String::try_from(uri)?)];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        set_validity(&mut params, NODE_LIFETIME);
+        let leaf = params.signed_by(&key, &self.issuer)?;
+        Ok(Identity {
+            chain: self.chain(&leaf),
+            key: Zeroizing::new(key.serialize_pem()),
+        })
+    }
+
     /// Signs a node's request. The name in the certificate is ours; whatever the request asks for
     /// besides its key is ignored.
     ///
@@ -147,6 +173,18 @@ impl Authority {
 
 /// The instance a verified client certificate speaks for.
 pub fn node_of(certificate: &[u8]) -> Option<(ClusterName, InstanceId)> {
+    let name = uri_of(certificate, NODE_URI)?;
+    let (cluster, instance) = name.split_once('/')?;
+    Some((cluster.parse().ok()?, instance.parse().ok()?))
+}
+
+/// The control plane a verified client certificate speaks for.
+pub fn replica_of(certificate: &[u8]) -> Option<ReplicaId> {
+    uri_of(certificate, REPLICA_URI)?.parse().ok()
+}
+
+/// What follows `prefix` in the first name of a certificate that begins with it.
+fn uri_of(certificate: &[u8], prefix: &str) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let names = certificate.subject_alternative_name().ok()??;
     let mut uris = names
@@ -154,11 +192,10 @@ pub fn node_of(certificate: &[u8]) -> Option<(ClusterName, InstanceId)> {
         .general_names
         .iter()
         .filter_map(|name| match name {
-            GeneralName::URI(uri) => uri.strip_prefix(NODE_URI),
+            GeneralName::URI(uri) => uri.strip_prefix(prefix),
             _ => None,
         });
-    let (cluster, instance) = uris.next()?.split_once('/')?;
-    Some((cluster.parse().ok()?, instance.parse().ok()?))
+    uris.next().map(str::to_owned)
 }
 
 fn generate() -> anyhow::Result<(String, Zeroizing<String>)> {
@@ -230,12 +267,25 @@ mod tests {
     }
 
     #[test]
-    fn a_server_certificate_is_no_node() {
+    fn nobody_is_taken_for_somebody_else() {
         let dir = tempfile::tempdir().unwrap();
         let authority = Authority::load_or_create(dir.path()).unwrap();
-        assert_eq!(
-            node_of(&der(&authority.server_identity().unwrap().chain)),
-            None
-        );
+        let server = der(&authority.server_identity().unwrap().chain);
+        assert_eq!((node_of(&server), replica_of(&server)), (None, None));
+        let id = ReplicaId::new(3);
+        let replica = der(&authority.replica_identity(id).unwrap().chain);
+        assert_eq!((node_of(&replica), replica_of(&replica)), (None, Some(id)));
+        let key = KeyPair::generate().unwrap();
+        let request = CertificateParams::default()
+            .serialize_request(&key)
+            .unwrap();
+        let node = authority
+            .sign_node(
+                &request.pem().unwrap(),
+                &ClusterName::default_cluster(),
+                InstanceId::new(7),
+            )
+            .unwrap();
+        assert_eq!(replica_of(&der(&node)), None);
     }
 }

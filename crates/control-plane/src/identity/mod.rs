@@ -2,6 +2,7 @@
 
 pub mod access_key;
 pub mod authority;
+pub mod installation;
 pub mod join;
 
 use std::fs;

@@ -20,13 +20,14 @@ use crate::index::Index;
 use crate::key::Key;
 use crate::watch::{Batch, Event};
 
+use super::probe::Soundness;
 use super::{CACHE_BYTES, FORMAT, OpenError};
 
 /// Kept in every format, so that each version can tell a later one.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const ENTRIES: TableDefinition<'_, &str, (Revision, &[u8])> = TableDefinition::new("entries");
 pub(super) const FORMAT_RECORD: &str = "format";
-const REVISION_RECORD: &str = "revision";
+pub(super) const REVISION_RECORD: &str = "revision";
 
 /// The open data file, and the lock on its directory.
 ///
@@ -52,12 +53,26 @@ impl Disk {
     }
 
     /// Opens `file`, which must hold a store.
-    pub(super) fn open(file: File, lock: File, directory: &Path) -> Result<Disk, OpenError> {
+    pub(super) fn open(
+        file: File,
+        lock: File,
+        soundness: Soundness,
+        directory: &Path,
+    ) -> Result<Disk, OpenError> {
         match guarded(|| Ok(builder().create_file(file)?)) {
-            Ok(database) => Ok(Disk {
-                database: Some(database),
-                _lock: Some(lock),
-            }),
+            Ok(mut database) => {
+                if soundness == Soundness::Untidy {
+                    tracing::warn!(
+                        directory = %directory.display(),
+                        "the list of free pages was wrong and is made anew; no record is lost"
+                    );
+                    guarded(|| Ok(database.check_integrity()?)).map_err(opening(directory))?;
+                }
+                Ok(Disk {
+                    database: Some(database),
+                    _lock: Some(lock),
+                })
+            }
             Err(redb::Error::DatabaseAlreadyOpen) => Err(OpenError::InUse {
                 directory: directory.to_owned(),
             }),
@@ -223,7 +238,7 @@ fn panicked() -> redb::Error {
     redb::Error::Corrupted("the database panicked".to_owned())
 }
 
-fn builder() -> Builder {
+pub(super) fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder.set_repair_callback(|repair| {
@@ -258,7 +273,8 @@ fn entry(key: Key, (revision, value): (Revision, &[u8])) -> Entry {
     }
 }
 
-fn opening<E: Into<redb::Error>>(directory: &Path) -> impl FnOnce(E) -> OpenError {
+/// Turns what the library or the system said into why the file cannot be opened.
+pub(super) fn opening<E: Into<redb::Error>>(directory: &Path) -> impl FnOnce(E) -> OpenError {
     move |error| OpenError::Database {
         directory: directory.to_owned(),
         source: Box::new(error.into()),

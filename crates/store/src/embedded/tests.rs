@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod fault;
+mod luck;
 mod platter;
 
 use std::os::unix::fs::PermissionsExt;
@@ -49,6 +51,28 @@ async fn conforms() {
         Arc::new(store) as Arc<dyn Store>
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_was_announced_is_gone_when_the_store_is_opened_again() {
+    let root = TempDir::new().unwrap();
+    let store = open(root.path()).unwrap();
+    drop(
+        store
+            .announce(key("replica/1"), Bytes::new())
+            .await
+            .unwrap(),
+    );
+    store.commit(put("replicas", "stays")).await.unwrap();
+    let before = store.head().await.unwrap();
+    drop(store);
+    let store = open(root.path()).unwrap();
+    assert_eq!(store.get(&key("replica/1")).await.unwrap(), None);
+    assert!(store.get(&key("replicas")).await.unwrap().is_some());
+    assert!(
+        store.head().await.unwrap() > before,
+        "the removal is a commit"
+    );
 }
 
 #[tokio::test]
@@ -155,8 +179,10 @@ fn a_foreign_file_is_refused() {
     fs::write(root.path().join(DATA_FILE), "not a database at all").unwrap();
     assert!(matches!(
         open(root.path()).unwrap_err(),
-        OpenError::Database { .. }
+        OpenError::Damaged { .. }
     ));
+    let kept = fs::read(root.path().join(DATA_FILE)).unwrap();
+    assert_eq!(kept, b"not a database at all", "it stays as it was");
 }
 
 /// The database checks what it reads, but not all of it; what it stumbles over must be an error.

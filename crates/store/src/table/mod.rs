@@ -8,8 +8,10 @@ mod account_setting;
 mod client_token;
 mod cluster;
 mod family;
+mod installation;
 mod instance;
 mod join_token;
+mod replica;
 mod service;
 mod task;
 mod task_definition;
@@ -23,6 +25,7 @@ use crate::key::Key;
 pub use account_setting::AccountSetting;
 pub use client_token::ClientToken;
 pub use family::FamilyCounter;
+pub use installation::Installation;
 pub use join_token::JoinToken;
 
 /// The format this build writes and reads.

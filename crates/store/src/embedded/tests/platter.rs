@@ -1,15 +1,172 @@
-//! A simulated disk that can lose power.
+//! A simulated disk: what redb's storage-backend seam is put on in tests. It can lose power, fail
+//! a call, tell what it was asked, and be taken apart into the images that a power cut leaves.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
+use super::luck::Luck;
+
 /// The error of every operation without power.
 pub(super) const LOST_POWER: &str = "the disk lost power";
 
 /// What a disk writes whole or not at all, in bytes.
-const SECTOR: usize = 512;
+pub(super) const SECTOR: usize = 512;
+
+/// Unit that clones of a content share, in bytes.
+const PAGE: usize = 4096;
+
+type Page = [u8; PAGE];
+
+/// The bytes of a disk. A clone shares its pages until one of the two changes them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Content {
+    pages: Vec<Arc<Page>>,
+    length: usize,
+}
+
+impl Content {
+    /// The length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Flips one bit, counted from the start.
+    pub(super) fn flip(&mut self, bit: usize) {
+        let byte = bit / 8;
+        Arc::make_mut(&mut self.pages[byte / PAGE])[byte % PAGE] ^= 1 << (bit % 8);
+    }
+
+    /// Cuts off or adds zeros.
+    pub(super) fn resize(&mut self, length: usize) {
+        let zeros = Arc::new([0; PAGE]);
+        self.pages.resize(length.div_ceil(PAGE), zeros);
+        if length < self.length && !length.is_multiple_of(PAGE) {
+            let last = Arc::make_mut(&mut self.pages[length / PAGE]);
+            last[length % PAGE..].fill(0);
+        }
+        self.length = length;
+    }
+
+    /// Fills `out` from `offset`.
+    pub(super) fn get(&self, offset: usize, out: &mut [u8]) -> io::Result<()> {
+        if offset + out.len() > self.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut done = 0;
+        while done < out.len() {
+            let (page, within) = ((offset + done) / PAGE, (offset + done) % PAGE);
+            let length = (PAGE - within).min(out.len() - done);
+            out[done..done + length].copy_from_slice(&self.pages[page][within..within + length]);
+            done += length;
+        }
+        Ok(())
+    }
+
+    /// Sets bytes; those beyond the end are lost.
+    fn write(&mut self, offset: usize, data: &[u8]) {
+        let data = &data[..data.len().min(self.length.saturating_sub(offset))];
+        let mut done = 0;
+        while done < data.len() {
+            let (page, within) = ((offset + done) / PAGE, (offset + done) % PAGE);
+            let length = (PAGE - within).min(data.len() - done);
+            let page = Arc::make_mut(&mut self.pages[page]);
+            page[within..within + length].copy_from_slice(&data[done..done + length]);
+            done += length;
+        }
+    }
+
+    /// Carries out one operation whole.
+    pub(super) fn apply(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Write { offset, data } => self.write(*offset, data),
+            Operation::Length(length) => self.resize(*length),
+            Operation::Sync => {}
+        }
+    }
+
+    /// Carries out the first `sectors` sectors of a write, or nothing of anything else.
+    pub(super) fn apply_torn(&mut self, operation: &Operation, sectors: usize) {
+        if let Operation::Write { offset, data } = operation {
+            self.write(*offset, &data[..data.len().min(sectors * SECTOR)]);
+        }
+    }
+
+    /// Carries out any part of `pending`: of each write all of it, nothing, or any of its sectors.
+    /// Since a sector keeps the last write that reached it, this is also what is left when the
+    /// writes reached the disk in any other order.
+    pub(super) fn apply_some(&mut self, pending: &[Operation], luck: &mut Luck) {
+        for operation in pending {
+            match operation {
+                Operation::Write { offset, data } => {
+                    let (whole, nothing) = (luck.one_in(3), luck.one_in(2));
+                    for (n, sector) in data.chunks(SECTOR).enumerate() {
+                        if whole || (!nothing && luck.one_in(2)) {
+                            self.write(offset + n * SECTOR, sector);
+                        }
+                    }
+                }
+                Operation::Length(length) if luck.one_in(2) => self.resize(*length),
+                Operation::Length(_) | Operation::Sync => {}
+            }
+        }
+    }
+}
+
+/// A change that the disk was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// Sets bytes.
+    Write { offset: usize, data: Vec<u8> },
+    /// Cuts off or extends.
+    Length(usize),
+    /// Makes everything before it last.
+    Sync,
+}
+
+impl Operation {
+    /// How many sectors it writes.
+    pub(super) fn sectors(&self) -> usize {
+        match self {
+            Operation::Write { data, .. } => data.len().div_ceil(SECTOR),
+            Operation::Length(_) | Operation::Sync => 0,
+        }
+    }
+}
+
+/// A call that fails.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fault {
+    /// Calls that succeed before it, reads included.
+    pub(super) after: usize,
+    /// What it fails with.
+    pub(super) error: ErrorCode,
+    /// Whether every call after it fails as well. A disk that recovers is the harder case: what is
+    /// tried again then seems to succeed.
+    pub(super) for_good: bool,
+}
+
+/// What a failed call reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ErrorCode {
+    /// No power.
+    Power,
+    /// EIO: the device failed.
+    Io,
+    /// ENOSPC: the disk is full.
+    NoSpace,
+}
+
+impl ErrorCode {
+    fn error(self) -> io::Error {
+        match self {
+            ErrorCode::Power => io::Error::other(LOST_POWER),
+            ErrorCode::Io => io::Error::from_raw_os_error(5),
+            ErrorCode::NoSpace => io::Error::from_raw_os_error(28),
+        }
+    }
+}
 
 /// A disk in memory. Clones are the same disk, so a store can be opened on it again.
 #[derive(Debug, Clone, Default)]
@@ -21,13 +178,16 @@ pub(super) struct Platter {
 #[derive(Debug, Default)]
 struct State {
     /// What is read back.
-    cached: Vec<u8>,
+    cached: Content,
     /// What survives for certain.
-    synced: Vec<u8>,
-    /// Writes since the last sync, oldest first.
-    unsynced: Vec<Change>,
-    /// Changes that still succeed before power is lost; none is forever.
-    power: Option<usize>,
+    synced: Content,
+    /// Changes since the log was last taken.
+    log: Vec<Operation>,
+    /// How many of the log are before the last sync.
+    settled: usize,
+    calls: usize,
+    fault: Option<Fault>,
+    fault_at: Option<usize>,
     syncs: usize,
     /// A test keeps syncs waiting.
     held: bool,
@@ -35,13 +195,20 @@ struct State {
     stuck: bool,
 }
 
-#[derive(Debug)]
-enum Change {
-    Write { offset: usize, data: Vec<u8> },
-    Length(usize),
-}
-
 impl Platter {
+    /// A disk that holds this, all of it synced.
+    pub(super) fn holding(content: Content) -> Platter {
+        let state = State {
+            cached: content.clone(),
+            synced: content,
+            ..State::default()
+        };
+        Platter {
+            state: Arc::new(Mutex::new(state)),
+            released: Arc::default(),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -49,6 +216,27 @@ impl Platter {
     /// How often the disk was synced.
     pub(super) fn syncs(&self) -> usize {
         self.state().syncs
+    }
+
+    /// How often the disk was called, reads included.
+    pub(super) fn calls(&self) -> usize {
+        self.state().calls
+    }
+
+    /// How many changes were asked for since the log was taken.
+    pub(super) fn changes(&self) -> usize {
+        self.state().log.len()
+    }
+
+    /// Whether the fault has happened.
+    pub(super) fn has_failed(&self) -> bool {
+        self.state().fault_at.is_some()
+    }
+
+    /// Changes that the disk was asked for after the fault.
+    pub(super) fn changes_after_fault(&self) -> usize {
+        let state = self.state();
+        state.fault_at.map_or(0, |at| state.log.len() - at)
     }
 
     /// Keeps every sync waiting until [`Platter::release`].
@@ -67,56 +255,73 @@ impl Platter {
         self.released.notify_all();
     }
 
-    /// Lets `changes` more writes and syncs succeed, then fails all.
-    pub(super) fn fail_after(&self, changes: usize) {
-        self.state().power = Some(changes);
+    /// Fails a call.
+    pub(super) fn fail(&self, fault: Fault) {
+        let mut state = self.state();
+        state.calls = 0;
+        state.fault = Some(fault);
+        state.fault_at = None;
+    }
+
+    /// Lets `calls` more calls succeed, then fails all.
+    pub(super) fn fail_after(&self, calls: usize) {
+        self.fail(Fault {
+            after: calls,
+            error: ErrorCode::Power,
+            for_good: true,
+        });
     }
 
     /// Lets everything succeed again.
     pub(super) fn repair(&self) {
-        self.state().power = None;
+        self.state().fault = None;
     }
 
     /// Keeps what was synced and, by `luck`, any sectors of what was not; then power is back.
     pub(super) fn lose_power(&self, luck: u64) {
         let mut state = self.state();
-        let mut luck = luck | 1;
-        let mut survives = || {
-            luck ^= luck << 13;
-            luck ^= luck >> 7;
-            luck ^= luck << 17;
-            luck & 1 == 0
+        let mut kept = state.synced.clone();
+        kept.apply_some(&state.log[state.settled..], &mut Luck::new(luck));
+        *state = State {
+            cached: kept.clone(),
+            synced: kept,
+            ..State::default()
         };
-        let mut kept = std::mem::take(&mut state.synced);
-        for change in std::mem::take(&mut state.unsynced) {
-            match change {
-                Change::Length(length) => kept.resize(length, 0),
-                Change::Write { offset, data } => {
-                    for (n, sector) in data.chunks(SECTOR).enumerate() {
-                        let at = offset + n * SECTOR;
-                        if survives() {
-                            kept[at..at + sector.len()].copy_from_slice(sector);
-                        }
-                    }
-                }
-            }
-        }
-        state.cached = kept.clone();
-        state.synced = kept;
-        state.power = None;
+    }
+
+    /// What is read back, what survives for certain, and what is on its way from the one to the
+    /// other.
+    pub(super) fn contents(&self) -> (Content, Content, Vec<Operation>) {
+        let state = self.state();
+        let pending = state.log[state.settled..].to_vec();
+        (state.cached.clone(), state.synced.clone(), pending)
+    }
+
+    /// The changes since the beginning, or since they were last taken.
+    pub(super) fn take_log(&self) -> Vec<Operation> {
+        let mut state = self.state();
+        state.settled = 0;
+        std::mem::take(&mut state.log)
     }
 }
 
 impl State {
-    fn spend(&mut self) -> io::Result<()> {
-        match &mut self.power {
-            Some(0) => Err(io::Error::other(LOST_POWER)),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
+    /// Counts a call; fails if it is its turn.
+    fn call(&mut self) -> io::Result<()> {
+        let call = self.calls;
+        self.calls += 1;
+        match self.fault {
+            Some(fault) if call == fault.after || (fault.for_good && call > fault.after) => {
+                self.fault_at.get_or_insert(self.log.len());
+                Err(fault.error.error())
             }
-            None => Ok(()),
+            Some(_) | None => Ok(()),
         }
+    }
+
+    fn change(&mut self, operation: Operation) {
+        self.cached.apply(&operation);
+        self.log.push(operation);
     }
 }
 
@@ -126,41 +331,56 @@ impl StorageBackend for Platter {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let offset = usize::try_from(offset).unwrap();
-        out.copy_from_slice(&self.state().cached[offset..offset + out.len()]);
-        Ok(())
+        let mut state = self.state();
+        state.call()?;
+        state.cached.get(usize::try_from(offset).unwrap(), out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let len = usize::try_from(len).unwrap();
         let mut state = self.state();
-        state.spend()?;
-        state.cached.resize(len, 0);
-        state.unsynced.push(Change::Length(len));
+        state.call()?;
+        state.change(Operation::Length(usize::try_from(len).unwrap()));
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.state();
-        state.stuck = state.held;
-        let mut state = self.released.wait_while(state, |state| state.held).unwrap();
-        state.stuck = false;
-        state.spend()?;
+        let state = self.state();
+        let mut state = self
+            .released
+            .wait_while(state, |state| {
+                state.stuck = state.held;
+                state.held
+            })
+            .unwrap();
+        state.call()?;
         state.syncs += 1;
-        state.unsynced.clear();
-        state.synced = state.cached.clone();
+        let State {
+            synced,
+            log,
+            settled,
+            ..
+        } = &mut *state;
+        for operation in &log[*settled..] {
+            synced.apply(operation);
+        }
+        log.push(Operation::Sync);
+        *settled = log.len();
         Ok(())
     }
 
+    /// A write that fails leaves the first half of its sectors.
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let offset = usize::try_from(offset).unwrap();
         let mut state = self.state();
-        state.spend()?;
-        state.cached[offset..offset + data.len()].copy_from_slice(data);
-        state.unsynced.push(Change::Write {
-            offset,
+        let operation = Operation::Write {
+            offset: usize::try_from(offset).unwrap(),
             data: data.to_vec(),
-        });
+        };
+        if let Err(error) = state.call() {
+            let half = operation.sectors() / 2;
+            state.cached.apply_torn(&operation, half);
+            return Err(error);
+        }
+        state.change(operation);
         Ok(())
     }
 }
