@@ -73,7 +73,7 @@ impl Events {
         let tail = match why.closest() {
             None => "No Container Instances were found in your cluster.".to_owned(),
             Some((instance, rejection)) => format!(
-                "The closest matching container-instance {instance} {} {rejection}. Of {} instances: {}.",
+                "The closest matching container-instance {instance} {} ({rejection}) Of {} instances: {}.",
                 rejection.ecs_event(),
                 why.instances(),
                 why.counts()
