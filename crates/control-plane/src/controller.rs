@@ -267,7 +267,7 @@ impl Rounds {
                     self.queue.push_alone(key.clone());
                 }
                 Outcome::Conflict | Outcome::Left => self.queue.push(key.clone()),
-                Outcome::Poison => self.queue.settle(&key, Some(now.after(POISON_WAIT))),
+                Outcome::Poison => self.queue.rest(&key, now.after(POISON_WAIT)),
                 Outcome::Deposed => return Err(End::Deposed),
                 Outcome::Unknown => return Err(End::Unknown),
                 Outcome::StoreFailed => return Err(End::StoreFailed),

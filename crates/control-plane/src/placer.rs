@@ -46,7 +46,7 @@ impl Scheduling {
         drop(live);
         self.statistics.waiting.store(waiting, Ordering::Relaxed);
         self.statistics.wakes.add(woken.len() as u64);
-        woken.into_iter().for_each(|key| queue.push(key));
+        woken.into_iter().for_each(|key| queue.wake(key));
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Queue {
     busy: BTreeSet<ClusterName>,
     /// Services that share no transaction the next time: with others they met trouble.
     alone: BTreeSet<Key>,
+    /// Keys whose plans the store refuses: room alone does not wake them, and they go alone.
+    resting: BTreeSet<Key>,
     timers: BTreeSet<(Timestamp, Key)>,
     wakes: BTreeMap<Key, Timestamp>,
     /// What was last seen of each instance, so that a placement, which only counts its version up,
@@ -66,6 +68,21 @@ impl Queue {
     pub fn push_alone(&mut self, key: Key) {
         self.alone.insert(key.clone());
         self.push(key);
+    }
+
+    /// As [`Queue::push`], for room that a service may use; nothing for one that rests.
+    pub fn wake(&mut self, key: Key) {
+        if !self.resting.contains(&key) {
+            self.push(key);
+        }
+    }
+
+    /// Lets a key rest whose plan the store refuses. It is decided about again at that time, or
+    /// when a change names it, and by itself, so that it spoils no transaction of others.
+    pub fn rest(&mut self, key: &Key, until: Timestamp) {
+        self.settle(key, Some(until));
+        self.resting.insert(key.clone());
+        self.alone.insert(key.clone());
     }
 
     /// Names everything there is.
@@ -127,6 +144,7 @@ impl Queue {
     /// index, which knows when there is some.
     pub fn settle(&mut self, key: &Key, wake_at: Option<Timestamp>) {
         self.alone.remove(key);
+        self.resting.remove(key);
         if let Some(old) = self.wakes.remove(key) {
             self.timers.remove(&(old, key.clone()));
         }
@@ -268,6 +286,26 @@ mod tests {
         queue.push(key("b"));
         queue.push(key("c"));
         assert_eq!(queue.pop(at(0)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn who_is_refused_rests_and_goes_alone() {
+        let mut queue = Queue::default();
+        queue.rest(&key("a"), at(30));
+        queue.wake(key("a"));
+        queue.wake(key("b"));
+        assert_eq!(queue.pop(at(10)), Some(vec![key("b")]));
+        queue.done(&ClusterName::default_cluster());
+        assert_eq!(queue.pop(at(10)), None);
+        queue.push(key("b"));
+        assert_eq!(queue.pop(at(30)), Some(vec![key("b")]));
+        queue.done(&ClusterName::default_cluster());
+        assert_eq!(queue.pop(at(30)), Some(vec![key("a")]));
+        queue.settle(&key("a"), None);
+        queue.wake(key("a"));
+        queue.wake(key("b"));
+        queue.done(&ClusterName::default_cluster());
+        assert_eq!(queue.pop(at(30)), Some(vec![key("a"), key("b")]));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::control::{Answer, Doing};
-use crate::host::{BATCH, BETTER, CRASHING, GOOD, MISSING};
+use crate::host::{BATCH, BETTER, CRASHING, FIRST_ZONE, GOOD, MISSING};
 use crate::oracle::Oracle;
 
 /// What is called.
@@ -33,6 +33,7 @@ pub(crate) enum Kind {
         family: &'static str,
         desired: u32,
         percents: (u32, u32),
+        placement: Placement,
     },
     Update {
         service: &'static str,
@@ -59,6 +60,52 @@ pub(crate) enum Kind {
         host: usize,
         force: bool,
     },
+}
+
+/// Where the tasks of a service may go, and where they rather go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placement {
+    Default,
+    Instances,
+    Packed,
+    Random,
+    /// In the first zone only.
+    Zone,
+    Distinct,
+}
+
+impl Placement {
+    pub(crate) const ALL: &[Self] = &[
+        Self::Default,
+        Self::Instances,
+        Self::Packed,
+        Self::Random,
+        Self::Zone,
+        Self::Distinct,
+    ];
+
+    /// Adds it to a request.
+    fn add_to(self, input: &mut Value) {
+        let (member, value) = match self {
+            Self::Default => return,
+            Self::Instances => (
+                "placementStrategy",
+                json!({"type": "spread", "field": "instanceId"}),
+            ),
+            Self::Packed => (
+                "placementStrategy",
+                json!({"type": "binpack", "field": "memory"}),
+            ),
+            Self::Random => ("placementStrategy", json!({"type": "random"})),
+            Self::Zone => (
+                "placementConstraints",
+                json!({"type": "memberOf",
+                    "expression": format!("attribute:ecs.availability-zone == {FIRST_ZONE}")}),
+            ),
+            Self::Distinct => ("placementConstraints", json!({"type": "distinctInstance"})),
+        };
+        input[member] = json!([value]);
+    }
 }
 
 /// Someone who passed the gate, with a token that was minted for it.
@@ -192,13 +239,16 @@ impl Kind {
                 family,
                 desired,
                 percents: (lower, upper),
-            } => call::<CreateService>(
-                ecs,
-                json!({"serviceName": service, "taskDefinition": family, "desiredCount": desired,
-                    "clientToken": format!("create-{service}-{family}-{desired}"),
+                placement,
+            } => {
+                let mut input = json!({"serviceName": service, "taskDefinition": family,
+                    "desiredCount": desired,
+                    "clientToken": format!("create-{service}-{family}-{desired}-{placement:?}"),
                     "deploymentConfiguration":
-                        {"minimumHealthyPercent": lower, "maximumPercent": upper}}),
-            ),
+                        {"minimumHealthyPercent": lower, "maximumPercent": upper}});
+                placement.add_to(&mut input);
+                call::<CreateService>(ecs, input)
+            }
             Self::Update {
                 service,
                 family,

@@ -168,6 +168,8 @@ pub(crate) struct Cluster {
     pub(crate) damaged: BTreeMap<String, bytes::Bytes>,
     /// What the store takes no plan for.
     pub(crate) poison: Option<Key>,
+    /// Since when.
+    pub(crate) poison_since: i64,
     /// What was read last, for those who read no more often than that.
     pub(crate) cache: BTreeMap<Resource, Option<Shown>>,
 }
@@ -272,6 +274,7 @@ impl Cluster {
             trace: Trace::new(story),
             damaged: BTreeMap::new(),
             poison: None,
+            poison_since: 0,
             cache: BTreeMap::new(),
             scenario,
         })

@@ -18,6 +18,8 @@ use crate::mutant::Mutant;
 
 /// How often all containers are listed, in ms.
 pub(crate) const LIST_EVERY: i64 = 30_000;
+/// The zone of the first node; there may be no other.
+pub(crate) const FIRST_ZONE: &str = "zone-0";
 /// An image that is always there.
 pub(crate) const GOOD: &str = "app:good";
 /// Another.

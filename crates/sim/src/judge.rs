@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use longshore_model::instance::{Instance, InstanceStatus};
-use longshore_model::service::{Rollout, ServiceStatus};
+use longshore_model::service::{Rollout, Service, ServiceStatus};
 use longshore_model::task::{DesiredStatus, TaskStatus};
 use longshore_model::{ServiceName, TaskId};
 use longshore_supervisor::Sighting;
@@ -120,7 +120,7 @@ impl Cluster {
                         .is_some_and(|i| i.status == InstanceStatus::Active)
             });
             let complete = good && live.len() == wanted.desired as usize;
-            if !complete && self.has_room(wanted.family) {
+            if !complete && self.has_room(service, wanted.family) {
                 let what = format!(
                     "service {name}: {} tasks, desired {}: {:?}",
                     live.len(),
@@ -147,7 +147,7 @@ impl Cluster {
     }
 
     /// Whether one more task of this family would fit somewhere.
-    fn has_room(&self, family: &str) -> bool {
+    fn has_room(&self, service: &Service, family: &str) -> bool {
         let mut definitions = self.oracle.definitions.values();
         let Some(definition) = definitions.rfind(|d| d.family.as_str() == family) else {
             return false;
@@ -162,7 +162,9 @@ impl Cluster {
             for task in there {
                 taken.add(&task.demand);
             }
+            let mut constraints = service.placement_constraints.iter();
             takes
+                && constraints.all(|c| self.oracle.allows(c, &service.group(), instance.id))
                 && taken.cpu + demand.cpu <= instance.registered.cpu
                 && taken.memory + demand.memory <= instance.registered.memory
                 && demand.tcp_ports.is_disjoint(&taken.tcp_ports)

@@ -183,6 +183,7 @@ impl Cluster {
             }
             Fault::PlanRefused => {
                 self.poison = self.some_key();
+                self.poison_since = self.now;
                 self.after(long, Event::Mend(Mend::Class(fault)));
                 return;
             }

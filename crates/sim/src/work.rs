@@ -110,6 +110,7 @@ impl Cluster {
     pub(crate) fn judge_wait(&mut self, key: &Key, waited: Option<i64>) {
         if let Some(waited) = waited.filter(|_| self.poison.as_ref().is_some_and(|p| p != key)) {
             let now = self.now;
+            let waited = waited.min(now - self.poison_since);
             self.oracle.check(Invariant::L6, now, waited <= PERIOD, || {
                 format!("{key:?} waits for {waited} ms while another is refused")
             });

@@ -7,7 +7,7 @@ use longshore_api::error::ApiError;
 use longshore_model::{InstanceId, TaskId};
 use longshore_store::Revision;
 
-use crate::call::{Kind, definition};
+use crate::call::{Kind, Placement, definition};
 use crate::cluster::{Cluster, Event};
 use crate::control::Answer;
 use crate::fault::Fault;
@@ -308,6 +308,7 @@ impl Cluster {
                 family,
                 desired: desired.max(1),
                 percents: rng.pick(PERCENTS),
+                placement: rng.pick(Placement::ALL),
             },
             Some(now) if chosen < 50 && is_free => {
                 let (scales, changes) = (rng.chance(600), rng.chance(600));

@@ -1,10 +1,12 @@
 //! Tasks: S3, S4, S12, S13, and S15 of mass loss.
 
-use longshore_model::TaskId;
 use longshore_model::instance::InstanceStatus;
+use longshore_model::placement::PlacementConstraint;
 use longshore_model::task::{DesiredStatus, Task, TaskStatus};
+use longshore_model::{InstanceId, TaskId};
 
 use super::{Count, serves};
+use crate::host::FIRST_ZONE;
 use crate::invariant::Invariant;
 
 impl super::Oracle {
@@ -37,6 +39,47 @@ impl super::Oracle {
         }
     }
 
+    /// A task is where the constraints of its service let it be.
+    fn placed(&mut self, now: i64, task: &Task) {
+        let Some(service) = task
+            .service
+            .as_ref()
+            .and_then(|s| self.services.get(&s.name))
+        else {
+            return;
+        };
+        // Who has a damaged record on this instance is not seen by anybody.
+        if service.placement_constraints.is_empty() || self.hidden.contains(&task.instance) {
+            return;
+        }
+        let allowed = service.placement_constraints.clone();
+        let allowed = allowed
+            .iter()
+            .all(|c| self.allows(c, &task.group, task.instance));
+        self.check(Invariant::S5, now, allowed, || {
+            format!("task {} breaks a constraint of {}", task.id, task.group)
+        });
+    }
+
+    /// Whether a task of this group may go there. Of expressions the workload has one.
+    pub(crate) fn allows(
+        &self,
+        constraint: &PlacementConstraint,
+        group: &str,
+        on: InstanceId,
+    ) -> bool {
+        match constraint {
+            PlacementConstraint::MemberOf(_) => self
+                .instances
+                .get(&on)
+                .is_some_and(|instance| instance.zone() == FIRST_ZONE),
+            PlacementConstraint::DistinctInstance => {
+                let mut tasks = self.tasks.values();
+                !tasks.any(|t| t.is_live() && t.instance == on && t.group == group)
+            }
+        }
+    }
+
     pub(super) fn task_changes(
         &mut self,
         now: i64,
@@ -62,6 +105,7 @@ impl super::Oracle {
                 self.ever
                     .insert(id, (task.started_by.clone(), task.instance));
                 self.count_started(now, task.started_by.as_deref());
+                self.placed(now, &task);
             }
             Some(old) => {
                 let forward = task.last_status >= old.last_status
