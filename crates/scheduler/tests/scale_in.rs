@@ -74,10 +74,9 @@ proptest! {
             had.push(before[at]);
             has.push(left[at]);
         }
-        let sums = |pick: fn(&(Vec<u32>, Vec<u32>)) -> &Vec<u32>| {
-            by_zone.values().map(|zone| pick(zone).iter().sum::<u32>()).collect::<Vec<_>>()
-        };
-        let (had, has) = (sums(|zone| &zone.0), sums(|zone| &zone.1));
+        let sum = |tasks: &Vec<u32>| tasks.iter().sum::<u32>();
+        let had: Vec<u32> = by_zone.values().map(|(had, _)| sum(had)).collect();
+        let has: Vec<u32> = by_zone.values().map(|(_, has)| sum(has)).collect();
         is_even(&had, &has, gone as u32)?;
         for (had, has) in by_zone.values() {
             let gone = had.iter().sum::<u32>() - has.iter().sum::<u32>();

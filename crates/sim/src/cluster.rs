@@ -168,7 +168,7 @@ pub(crate) struct Cluster {
     pub(crate) damaged: BTreeMap<String, bytes::Bytes>,
     /// What the store takes no plan for.
     pub(crate) poison: Option<Key>,
-    /// Since when.
+    /// Since when, or since a process that stood still goes on.
     pub(crate) poison_since: i64,
     /// What was read last, for those who read no more often than that.
     pub(crate) cache: BTreeMap<Resource, Option<Shown>>,

@@ -22,6 +22,7 @@ impl Cluster {
             Mend::ResumeControl(id) => {
                 if let Some(control) = &mut self.controls[id] {
                     control.paused = false;
+                    self.poison_since = now;
                     let held = std::mem::take(&mut control.held);
                     self.release(held);
                 }

@@ -195,7 +195,13 @@ pub(super) fn text(answer: &ExplainPlacementResponse, colour: bool) -> String {
         for verdict in &answer.verdicts {
             let refusals = verdict.refusals.iter();
             let why: Vec<String> = refusals
-                .map(|refusal| format!("{}: {}", refusal.reason.trim_end_matches('.'), refusal.detail))
+                .map(|refusal| {
+                    format!(
+                        "{}: {}",
+                        refusal.reason.trim_end_matches('.'),
+                        refusal.detail
+                    )
+                })
                 .collect();
             let id = table::short_id(&verdict.container_instance_arn);
             let fits = if verdict.fits { "yes" } else { "no" };
