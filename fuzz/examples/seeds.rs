@@ -1,4 +1,4 @@
-//! Writes the seeds that no client sends: `cargo run --example seeds`.
+//! Writes the seeds that no client sends: `cargo run -p longshore-fuzz --example seeds`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -211,6 +211,7 @@ fn control_messages() -> std::io::Result<()> {
             complete,
             tasks,
             removed,
+            revision: 7,
         })
     };
     let bodies = [

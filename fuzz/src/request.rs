@@ -10,40 +10,46 @@ use serde::de::DeserializeOwned;
 
 use crate::assert_bounded;
 use crate::input::split_line;
-use crate::operation;
+use crate::operation::{self, Input};
 
 /// A body as the AWS JSON door takes it.
 pub fn aws_json(data: &[u8]) {
     let (name, body) = split_line(data);
     let input = operation::input(name);
-    (input.json)(body);
-    check(input.operation, Wire::AwsJson, body);
+    if (input.json)(body) {
+        check(input, Wire::AwsJson, body);
+    }
 }
 
 /// A message as the gRPC door takes it.
 pub fn protobuf(data: &[u8]) {
     let (name, body) = split_line(data);
     let input = operation::input(name);
-    (input.grpc)(body);
-    check(input.operation, Wire::Grpc, body);
+    if (input.grpc)(body) {
+        check(input, Wire::Grpc, body);
+    }
 }
 
 /// Decodes once more, with the field ledger.
-fn check(operation: &str, wire: Wire, body: &[u8]) {
-    let entry = table::find(operation).expect("every operation has a row");
+fn check(input: &Input, wire: Wire, body: &[u8]) {
+    let entry = table::find(input.operation).expect("every operation has a row");
     match entry.check(wire, body) {
         Ok(recorded) => assert!(recorded.is_sorted_by(|a, b| a < b), "{recorded:?}"),
         Err(error) => assert_bounded(&error.message, body),
     }
 }
 
-pub(crate) fn json<T>(body: &[u8])
+/// Whether it is an input of this type.
+pub(crate) fn json<T>(body: &[u8]) -> bool
 where
     T: Message + Default + PartialEq + Debug + Serialize + DeserializeOwned,
 {
     let input: T = match aws_json::decode(body) {
         Ok(input) => input,
-        Err(error) => return assert_bounded(&error.message, &[]),
+        Err(error) => {
+            assert_bounded(&error.message, &[]);
+            return false;
+        }
     };
     let written = serde_json::to_vec(&input).expect("what was read can be written");
     // An element of a list that says nothing still shows its lists that are never left out.
@@ -61,13 +67,17 @@ where
         let again = again.expect("what was encoded can be decoded");
         assert!(again == input, "protobuf changes {input:?} to {again:?}");
     }
+    true
 }
 
-pub(crate) fn grpc<T>(body: &[u8])
+/// Whether it is an input of this type.
+pub(crate) fn grpc<T>(body: &[u8]) -> bool
 where
     T: Message + Default + PartialEq + Debug + Serialize + DeserializeOwned,
 {
-    let Ok(input) = T::decode(body) else { return };
+    let Ok(input) = T::decode(body) else {
+        return false;
+    };
     // Compared as bytes: a number that is none (NaN) equals nothing.
     let written = input.encode_to_vec();
     let again = T::decode(written.as_slice()).expect("what was encoded can be decoded");
@@ -80,6 +90,7 @@ where
         let twice: T = aws_json::decode(&once).expect("what was written can be read");
         assert!(twice == read, "JSON changes {read:?} to {twice:?}");
     }
+    true
 }
 
 /// How deep brackets nest, those in strings included; [`MAX_DEPTH`] at most.

@@ -1,8 +1,11 @@
-//! A data file that something happened to. The input says what: which file to start from, then
-//! faults of a disk, six bytes each. Opening it must end in an error or in a store that works.
+//! A data directory that something happened to. The input says what: which directory to start
+//! from, then faults of a disk, six bytes each. Opening it must end in an error or in a store that
+//! works and holds nothing that was never written.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -12,12 +15,15 @@ use tokio::runtime::Runtime;
 
 use crate::fixture;
 
+/// The file that every store has; the others of its directory follow in the order of their names.
 const DATA_FILE: &str = "longshore.redb";
-/// Of the data file, in bytes.
+/// Holds nothing.
+const LOCK_FILE: &str = "LOCK";
+/// Of the files, in bytes.
 const PAGE: usize = 4096;
 /// What a disk writes whole, in bytes.
 const SECTOR: usize = 512;
-/// Most faults that are done to one file.
+/// Most faults that are done to one directory.
 const MAX_FAULTS: usize = 16;
 /// Bytes that describe a fault.
 const FAULT_LENGTH: usize = 6;
@@ -29,56 +35,122 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         .expect("a runtime can be made")
 });
 
-/// Where the damaged file lies: in memory where there is such a place.
+/// Where the damaged files lie: in memory where there is such a place.
 static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| {
     let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
     directory.expect("a directory can be made")
 });
 
-/// Data files at several moments, each with the pages of an earlier moment: what a disk that lost
-/// a write still holds.
+/// Directories at several moments, each with that of an earlier moment: what a disk that lost a
+/// write still holds.
 static IMAGES: LazyLock<Vec<Image>> = LazyLock::new(images);
 
+/// Everything that was ever written to them.
+static WRITTEN: LazyLock<BTreeSet<(Key, Bytes)>> = LazyLock::new(|| {
+    let few = few().into_iter().chain(many());
+    few.chain((1..=2).map(added)).collect()
+});
+
 struct Image {
-    now: Vec<u8>,
-    before: Vec<u8>,
-    /// The pages that hold something.
+    now: Vec<File>,
+    before: Vec<File>,
+}
+
+/// A file without the zeros at its end.
+#[derive(Clone)]
+struct File {
+    name: String,
+    content: Vec<u8>,
+    length: usize,
+    /// Where the pages begin that hold something.
     used: Vec<usize>,
 }
 
-fn put(text: &str, value: Bytes) -> Commit {
-    let write = Write::Put {
-        key: Key::new(text).expect("it is a key"),
-        value,
-    };
-    Commit {
-        guards: Vec::new(),
-        writes: vec![write],
+impl File {
+    fn new(name: String, mut content: Vec<u8>) -> Self {
+        let length = content.len();
+        let holds_something = |page: &[u8]| page.iter().any(|byte| *byte != 0);
+        let zeros = content.rchunks(PAGE).position(holds_something);
+        content.truncate(zeros.map_or(0, |zeros| length - zeros * PAGE));
+        content.shrink_to_fit();
+        let pages = content.chunks(PAGE).enumerate();
+        let used = pages
+            .filter(|(_, page)| holds_something(page))
+            .map(|(page, _)| page * PAGE)
+            .collect();
+        Self {
+            name,
+            content,
+            length,
+            used,
+        }
+    }
+
+    /// Where a page begins that holds something; 0 if none does.
+    fn page(&self, choice: u8) -> usize {
+        let place = usize::from(choice) % self.used.len().max(1);
+        self.used.get(place).copied().unwrap_or(0)
+    }
+
+    fn write(&self, directory: &Path) {
+        let file = fs::File::create(directory.join(&self.name));
+        let mut file = file.expect("a file can be made");
+        file.write_all(&self.content)
+            .and_then(|()| file.set_len(self.length as u64))
+            .expect("a file can be written");
     }
 }
 
-/// Writes a small installation, and takes the file while it is open and after it was closed.
+fn few() -> Vec<(Key, Bytes)> {
+    let records = fixture::records().into_iter();
+    records.map(|entry| (entry.key, entry.value)).collect()
+}
+
+fn many() -> impl Iterator<Item = (Key, Bytes)> {
+    (0..60_u8).map(|n| (key(&format!("family/f{n:03}")), vec![n; 300].into()))
+}
+
+/// What a start writes.
+fn added(turn: u8) -> (Key, Bytes) {
+    (key(&format!("added/{turn}")), vec![turn; 100].into())
+}
+
+fn key(text: &str) -> Key {
+    Key::new(text).expect("it is a key")
+}
+
+fn put((key, value): (Key, Bytes)) -> Commit {
+    Commit {
+        guards: Vec::new(),
+        writes: vec![Write::Put { key, value }],
+    }
+}
+
+/// Writes a small installation, and takes the files while it is open and after it was closed.
 fn images() -> Vec<Image> {
     let directory = DIRECTORY.path().join("made");
-    let file = || fs::read(directory.join(DATA_FILE)).expect("there is a data file");
     let open = || Embedded::open(&directory, HistoryLimit::default()).expect("the store opens");
-    let commit = |store: &Embedded, commit| RUNTIME.block_on(store.commit(commit));
+    let commit = |store: &Embedded, entry| {
+        RUNTIME
+            .block_on(store.commit(put(entry)))
+            .expect("it commits")
+    };
+    let files = || files(&directory);
     let store = open();
-    let empty = file();
-    for entry in fixture::records() {
-        commit(&store, put(entry.key.as_str(), entry.value)).expect("it commits");
+    let empty = files();
+    for entry in few() {
+        commit(&store, entry);
     }
-    let few_open = file();
+    let few_open = files();
     drop(store);
-    let few_closed = file();
+    let few_closed = files();
     let store = open();
-    for n in 0..60_u8 {
-        let value = Bytes::from(vec![n; 300]);
-        commit(&store, put(&format!("family/f{n:03}"), value)).expect("it commits");
+    for entry in many() {
+        commit(&store, entry);
     }
-    let many_open = file();
+    let many_open = files();
     drop(store);
-    let many_closed = file();
+    let many_closed = files();
     fs::remove_dir_all(&directory).expect("the directory can be removed");
     [
         (&few_closed, &few_open),
@@ -90,77 +162,133 @@ fn images() -> Vec<Image> {
     .map(|(now, before)| Image {
         now: now.clone(),
         before: before.clone(),
-        used: (0..now.len() / PAGE)
-            .filter(|page| now[page * PAGE..][..PAGE].iter().any(|byte| *byte != 0))
-            .collect(),
     })
     .collect()
 }
 
-/// Damages a file and opens it.
+/// The files of a store, its data file first.
+fn files(directory: &Path) -> Vec<File> {
+    let entries = fs::read_dir(directory).expect("the directory can be read");
+    let mut files: Vec<File> = entries
+        .map(|entry| entry.expect("the directory can be read").path())
+        .filter(|path| !path.ends_with(LOCK_FILE))
+        .map(|path| {
+            let name = path.file_name().expect("it has a name");
+            let content = fs::read(&path).expect("the file can be read");
+            File::new(name.to_string_lossy().into_owned(), content)
+        })
+        .collect();
+    files.sort_by_key(|file| (file.name != DATA_FILE, file.name.clone()));
+    files
+}
+
+/// Damages a directory and opens it.
 pub fn run(data: &[u8]) {
     let Some((choice, faults)) = data.split_first() else {
         return;
     };
     let image = &IMAGES[usize::from(*choice) % IMAGES.len()];
-    let mut file = image.now.clone();
+    let mut files = image.now.clone();
     for fault in faults.chunks_exact(FAULT_LENGTH).take(MAX_FAULTS) {
-        damage(&mut file, image, fault);
+        damage(&mut files, &image.before, fault);
     }
     let directory = DIRECTORY.path().join("opened");
-    write(&directory, &file);
+    // There is none before the first run.
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).expect("a directory can be made");
+    files.iter().for_each(|file| file.write(&directory));
     if start(&directory, 1).is_some() {
         // Damage that the first start did not touch may show now; it is an error all the same.
         let _ = start(&directory, 2);
     }
 }
 
-/// Does one fault: kind, page, place in the page (two bytes), two more bytes.
-fn damage(file: &mut Vec<u8>, image: &Image, fault: &[u8]) {
+/// Does one fault: file and kind, page, place in the page (two bytes), two more bytes.
+fn damage(files: &mut Vec<File>, before: &[File], fault: &[u8]) {
     let &[kind, page, high, low, a, b] = fault else {
         return;
     };
-    let page = image.used[usize::from(page) % image.used.len()] * PAGE;
-    let place = page + (usize::from(high) << 8 | usize::from(low)) % PAGE;
-    let sector = place / SECTOR * SECTOR;
-    if sector + SECTOR > file.len() || page + PAGE > file.len() {
+    if files.is_empty() {
         return;
     }
-    match kind % 8 {
-        // One byte reads as another.
-        0 => file[place] = a,
-        // One bit reads as another.
-        1 => file[place] ^= 1 << (a % 8),
-        // A sector reads as nothing.
-        2 => file[sector..sector + SECTOR].fill(a),
-        // A write of a sector was lost.
-        3 | 4 if sector + SECTOR <= image.before.len() => {
-            file[sector..sector + SECTOR].copy_from_slice(&image.before[sector..][..SECTOR]);
+    let chosen = usize::from(kind / 16) % files.len();
+    let file = &mut files[chosen];
+    let before = before.iter().find(|before| before.name == file.name);
+    let page = file.page(page);
+    let place = page + (usize::from(high) << 8 | usize::from(low)) % PAGE;
+    let sector = place / SECTOR * SECTOR;
+    match kind % 16 {
+        // The file is not there.
+        8 => {
+            files.remove(chosen);
+            return;
         }
+        // It is as it was before.
+        9 => {
+            match before {
+                Some(before) => *file = before.clone(),
+                None => {
+                    files.remove(chosen);
+                }
+            }
+            return;
+        }
+        // It is there under the name of another.
+        10 => {
+            let other = usize::from(a) % files.len();
+            let name = files[other].name.clone();
+            files[other].name = std::mem::replace(&mut files[chosen].name, name);
+            return;
+        }
+        // It goes on.
+        7 => {
+            file.length += usize::from(a) * SECTOR;
+            if b != 0 {
+                file.content.resize(file.length, b);
+            }
+            return;
+        }
+        _ => {}
+    }
+    if page + PAGE > file.content.len() {
+        return;
+    }
+    let content = &mut file.content;
+    match kind % 16 {
+        // One byte reads as another.
+        0 => content[place] = a,
+        // One bit reads as another.
+        1 => content[place] ^= 1 << (a % 8),
+        // A sector reads as nothing.
+        2 => content[sector..sector + SECTOR].fill(a),
         // A write of a page went to another.
         5 => {
-            let from = image.used[usize::from(a) % image.used.len()] * PAGE;
-            if from + PAGE <= file.len() {
-                file.copy_within(from..from + PAGE, page);
+            let from = file.page(a);
+            if from + PAGE <= file.content.len() {
+                file.content.copy_within(from..from + PAGE, page);
             }
         }
         // The file ends early.
-        6 => file.truncate(place),
-        // The file goes on.
-        7 => file.resize(file.len() + usize::from(a) * SECTOR, b),
-        _ => {}
+        6 => {
+            content.truncate(place);
+            file.length = place;
+        }
+        // A write of a sector was lost.
+        _ => {
+            let old = before.and_then(|before| before.content.get(sector..sector + SECTOR));
+            match old {
+                Some(old) => content[sector..sector + SECTOR].copy_from_slice(old),
+                None => content[sector..sector + SECTOR].fill(0),
+            }
+        }
     }
-}
-
-fn write(directory: &Path, file: &[u8]) {
-    fs::create_dir_all(directory).expect("a directory can be made");
-    let path: PathBuf = directory.join(DATA_FILE);
-    fs::write(path, file).expect("a file can be written");
 }
 
 /// Opens the store, reads everything and writes one record. `None` if it says that it cannot.
 fn start(directory: &Path, turn: u8) -> Option<()> {
     let store = Embedded::open(directory, HistoryLimit::default()).ok()?;
+    // Made by a runtime of its own, so not within the other.
+    let written = &*WRITTEN;
     RUNTIME.block_on(async {
         let snapshot = store.list("").await.ok()?;
         let revision = snapshot.revision;
@@ -176,19 +304,21 @@ fn start(directory: &Path, turn: u8) -> Option<()> {
                 .all(|entry| entry.revision <= revision),
             "an entry is newer than the store"
         );
+        for entry in &snapshot.entries {
+            let entry = (entry.key.clone(), entry.value.clone());
+            assert!(written.contains(&entry), "{entry:?} was never written");
+        }
         // A record that does not decode is set aside; the rest takes part.
         let count = snapshot.entries.len();
         let view = View::from_snapshot(snapshot);
         assert!(view.quarantined.len() <= count);
 
-        let text = format!("added/{turn}");
-        let value = Bytes::from(vec![turn; 100]);
-        match store.commit(put(&text, value.clone())).await {
+        let (key, value) = added(turn);
+        match store.commit(put((key.clone(), value.clone()))).await {
             Ok(next) => assert!(next > revision, "the revision does not grow"),
             Err(CommitError::Unavailable(_)) => return None,
             Err(error) => panic!("a commit without guards is refused: {error}"),
         }
-        let key = Key::new(&text).expect("it is a key");
         let read = store.get(&key).await.ok()?;
         assert_eq!(
             read.map(|entry| entry.value),

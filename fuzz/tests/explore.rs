@@ -1,7 +1,10 @@
 //! Changed seeds and random bytes, through every target: the fallback where there is no libFuzzer.
 //!
-//! `FUZZ_SECONDS` says how long each target goes on, instead of its usual number of inputs, and
-//! `FUZZ_TARGETS` names the only ones. A failure is shrunk and written to `regressions/`.
+//! `FUZZ_SECONDS` says how long each target goes on, or `FUZZ_INPUTS` for how many inputs, instead
+//! of its usual number, and `FUZZ_TARGETS` names the only ones. A failure is shrunk and written to
+//! `regressions/`.
+
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -121,22 +124,28 @@ fn explore(name: &str) {
         return;
     }
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
-    let seconds = std::env::var("FUZZ_SECONDS").ok();
-    let seconds = seconds.map(|text| text.parse().expect("FUZZ_SECONDS is a whole number"));
+    let (seconds, inputs) = (number("FUZZ_SECONDS"), number("FUZZ_INPUTS"));
     let started = Instant::now();
     let mut tried = 0;
     loop {
         try_some(target);
-        tried += target.cases;
-        match seconds {
-            Some(seconds) if started.elapsed() < Duration::from_secs(seconds) => {}
-            _ => break,
+        tried += u64::from(target.cases);
+        if started.elapsed() >= Duration::from_secs(seconds) && tried >= inputs {
+            break;
         }
     }
     println!(
         "measured: {name}: {tried} inputs in {} s",
         started.elapsed().as_secs()
     );
+}
+
+/// A number from the environment; 0 where there is none.
+fn number(name: &str) -> u64 {
+    std::env::var(name).map_or(0, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is {text}, which is no whole number"))
+    })
 }
 
 fn try_some(target: &Target) {

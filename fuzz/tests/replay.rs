@@ -1,5 +1,8 @@
 //! Every seed and every regression case, through the target it is of.
 
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +61,33 @@ fn one_program_and_one_directory_belong_to_each_target() {
             targets.contains(&name.as_str()),
             "regressions/{name} is of no target"
         );
+    }
+}
+
+#[test]
+fn no_seed_is_cut_off() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("lengths")).unwrap();
+    let lengths: BTreeMap<&str, usize> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(name, length)| (name, length.trim().parse().unwrap()))
+        .collect();
+    assert!(
+        lengths
+            .keys()
+            .copied()
+            .eq(TARGETS.iter().map(|target| target.name))
+    );
+    for (name, most) in lengths {
+        for (path, content) in files(&directory("corpus", name)) {
+            let length = content.len();
+            assert!(
+                length <= most,
+                "{} has {length} bytes, fuzz/lengths takes {most}",
+                path.display()
+            );
+        }
     }
 }
 

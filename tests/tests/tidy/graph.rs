@@ -23,7 +23,7 @@ pub(crate) const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ),
     ("agent", &["model", "proto", "supervisor"]),
     ("cli", &["proto", "model"]),
-    // The test kit; nothing depends on it.
+    // The test kits; nothing depends on them.
     (
         "sim",
         &[
@@ -31,6 +31,18 @@ pub(crate) const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "proto",
             "scheduler",
             "reconcile",
+            "supervisor",
+            "store",
+            "api",
+            "control-plane",
+            "agent",
+        ],
+    ),
+    (
+        "fuzz",
+        &[
+            "model",
+            "proto",
             "supervisor",
             "store",
             "api",
