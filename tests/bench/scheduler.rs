@@ -19,7 +19,8 @@ const BURSTS: [usize; 2] = [3000, 100_000];
 const QUICK_BURSTS: [usize; 1] = [500];
 const QUICK_INSTANCES: usize = 50;
 
-/// Goals of this project: placements a processor second at 5,000 instances, the rate at 100,000 instances in terms of that at 1,000, and tasks a second.
+/// Goals of this project: placements a processor second at 5,000 instances, the rate at 100,000
+/// instances in terms of that at 1,000, and tasks a second.
 const GOAL_RATE: f64 = 100_000.0;
 const GOAL_SCALING: f64 = 0.5;
 const GOAL_BURST: f64 = 20_000.0;
