@@ -255,8 +255,12 @@ impl Embedded {
         layers::take_over(&mut changes, &batches);
         let log = Log::begin(media.log, start.salt, start.segment_bytes);
         let log = log.map_err(disk::opening(directory))?;
-        let written = disk.write(&changes, revision, log.meta());
-        written.map_err(disk::opening(directory))?;
+        for changes in [&changes, &Changes::new()] {
+            // Twice, since the database goes back by one commit where its newest is damaged, and
+            // before the first it knows nothing of this log.
+            let written = disk.write(changes, revision, log.meta());
+            written.map_err(disk::opening(directory))?;
+        }
         let layers = Arc::new(Layers::over(disk, revision, start.lock));
         let history = History::new(limit, revision);
         let writer = Writer::start(

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use crate::contract::Unavailable;
@@ -18,7 +18,7 @@ pub(super) const THREAD: &str = "store-checkpoint";
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     /// Taken at the end.
-    orders: Option<Sender<()>>,
+    orders: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -29,7 +29,7 @@ impl Checkpoints {
         history: Arc<History>,
         log: LogMeta,
     ) -> io::Result<Checkpoints> {
-        let (orders, received) = channel();
+        let (orders, received) = sync_channel(1);
         let thread = thread::Builder::new()
             .name(THREAD.to_owned())
             .spawn(move || run(&layers, &history, log, &received))?;

@@ -65,8 +65,6 @@ impl State {
 pub(super) struct Segment {
     /// What the disk held when the store was opened.
     pub(super) base: Content,
-    /// How long the log was when the store was open.
-    pub(super) opened: usize,
     /// Every change that the disk was asked for, the opening and the closing included.
     pub(super) log: Vec<Operation>,
     /// Which revision was acknowledged by the time the log had which length.
@@ -101,14 +99,12 @@ impl Rest {
         let platter = Platter::holding(self.content.clone());
         let mut segment = Segment {
             base: self.content.clone(),
-            opened: 0,
             log: Vec::new(),
             acknowledged: vec![(0, self.revision)],
             states: BTreeMap::from([(self.revision, self.state.clone())]),
         };
         super::super::block_on(async {
             let store = Arc::new(open(&platter, self.revision + 1).unwrap());
-            segment.opened = platter.changes();
             let mut left = commits;
             while left > 0 {
                 let group = if luck.one_in(8) { 2 + luck.below(6) } else { 1 };
