@@ -6,7 +6,7 @@ use std::time::Duration;
 use longshore_model::Timestamp;
 use longshore_model::assignment::Assignment;
 use longshore_model::report::TaskReport;
-use longshore_model::task::{ContainerStatus, TaskStatus};
+use longshore_model::task::{ContainerStatus, DesiredStatus, TaskStatus};
 use longshore_model::task_definition::NetworkMode;
 use longshore_supervisor::{Observed, ObservedContainer, Operation, Phase, Sighting, report};
 
@@ -19,6 +19,10 @@ pub(super) struct Held {
     pub(super) observed: Observed,
     /// The control plane no longer lists it.
     pub(super) removed: bool,
+    /// The history of the store in which it was told last.
+    history: String,
+    /// The control plane lost it with a state of the store that is gone.
+    is_stranded: bool,
     /// The journal write that must be durable before the task is acted on.
     pub(super) gate: Option<u64>,
     pub(super) wake: Option<Timestamp>,
@@ -52,9 +56,12 @@ pub(super) enum Release {
 }
 
 impl Held {
-    pub(super) fn new(assignment: Assignment) -> Self {
+    pub(super) fn new(assignment: Assignment, history: String) -> Self {
         let observed = Observed::new(assignment.containers.len());
-        Self::with(assignment, observed, None)
+        Self {
+            history,
+            ..Self::with(assignment, observed, None)
+        }
     }
 
     pub(super) fn restored(record: Record) -> Self {
@@ -68,6 +75,8 @@ impl Held {
         let ending_durable = observed.ending.is_some();
         Self {
             ending_durable,
+            history: record.history,
+            is_stranded: record.is_stranded,
             ..Self::with(record.assignment, observed, saved)
         }
     }
@@ -78,6 +87,8 @@ impl Held {
             assignment: Arc::new(assignment),
             observed,
             removed: false,
+            history: String::new(),
+            is_stranded: false,
             gate: None,
             wake: None,
             release: Release::NotYet,
@@ -88,6 +99,38 @@ impl Held {
             ending_write: None,
             ending_durable: false,
         }
+    }
+
+    /// Whether it was told in another history than this one, where both are known.
+    pub(super) fn is_of_another(&self, history: &str) -> bool {
+        !self.history.is_empty() && !history.is_empty() && self.history != history
+    }
+
+    /// The control plane lists it. Returns whether that is to be written down.
+    pub(super) fn join_history(&mut self, history: &str) -> bool {
+        let is_new = !history.is_empty() && self.history != history;
+        if is_new {
+            history.clone_into(&mut self.history);
+        }
+        std::mem::take(&mut self.is_stranded) || is_new
+    }
+
+    /// The control plane does not list it. Returns whether that is no reason to stop it: since its
+    /// store lost what was known of it, now (`is_lost`) or before.
+    pub(super) fn strand(&mut self, is_lost: bool) -> bool {
+        let is_over =
+            self.observed.is_stopped() || self.assignment.desired_status == DesiredStatus::Stopped;
+        if is_over || !(is_lost || self.is_stranded) {
+            return false;
+        }
+        if !self.is_stranded {
+            self.is_stranded = true;
+            tracing::warn!(
+                task = %self.assignment.task,
+                "the control plane's store was put back and does not know this task; it runs on until its containers end, or the agent is started with --stop-stranded"
+            );
+        }
+        true
     }
 
     pub(super) fn report(&self) -> TaskReport {
@@ -334,6 +377,8 @@ impl Held {
         Record {
             assignment: (*self.assignment).clone(),
             observed: self.observed.clone(),
+            history: self.history.clone(),
+            is_stranded: self.is_stranded,
         }
     }
 
