@@ -550,10 +550,7 @@ impl Node {
         for task in tasks {
             match self.tasks.get_mut(&task) {
                 Some(held) => {
-                    if held.ending_write.take().is_some() {
-                        // A disk that takes nothing must not hide that the task stopped.
-                        held.ending_durable = true;
-                    }
+                    held.ending_refused |= held.ending_write.take().is_some();
                     if held.assignment.desired_status == DesiredStatus::Stopped {
                         held.gate = None;
                     } else if held.gate.is_some() {

@@ -41,8 +41,12 @@ pub(super) struct Held {
     /// The journal write that says that it ends, once there is one.
     pub(super) ending_write: Option<u64>,
     /// Whether the journal says that it ends. Before that nobody may be told that it stopped: a
-    /// new life would know nothing of a container that could not be created, and try again.
+    /// new life would know nothing of a container that could not be created, and try again. And
+    /// before that its containers stay: they are what a new life would know it by.
     pub(super) ending_durable: bool,
+    /// Whether the disk refused a write that says that it ends. Then its stop is told all the same:
+    /// a disk that takes nothing must not hide it.
+    pub(super) ending_refused: bool,
 }
 
 /// Whether what the task had besides containers was given back.
@@ -98,6 +102,7 @@ impl Held {
             acknowledged: false,
             ending_write: None,
             ending_durable: false,
+            ending_refused: false,
         }
     }
 
@@ -148,7 +153,7 @@ impl Held {
 
     /// Whether its stop is not in the journal yet and so must not be told.
     pub(super) fn must_not_be_told(&self) -> bool {
-        self.observed.is_stopped() && !self.ending_durable
+        self.observed.is_stopped() && !(self.ending_durable || self.ending_refused)
     }
 
     /// Whether it ends and no journal write says so.
@@ -331,9 +336,9 @@ impl Held {
         };
     }
 
-    /// Decides how long the containers of this stopped task are kept. Until the control plane
-    /// knows that it stopped they stay: should the journal be lost, they are all that says that
-    /// the task has run.
+    /// Decides how long the containers of this stopped task are kept. Until the journal says and
+    /// the control plane knows that it stopped they stay: for a new life, and should the journal
+    /// be lost, they are all that says that the task has run.
     pub(super) fn keep_or_discard(&mut self, keep: Duration, now: Timestamp) {
         let stopped = self.observed.stopped_at.map_or(now, |at| at.min(now));
         let until = self.kept_since.get_or_insert(stopped).after(keep);
@@ -342,7 +347,8 @@ impl Held {
             .containers
             .iter()
             .any(ObservedContainer::exists);
-        if !exists || (until <= now && self.is_settled()) {
+        let is_known = self.ending_durable && self.is_settled();
+        if !exists || (until <= now && is_known) {
             self.observed.discard = true;
         } else if !self.observed.discard && until > now {
             self.wake_by(Some(until));

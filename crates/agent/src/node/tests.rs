@@ -591,6 +591,40 @@ fn containers_stay_until_the_stop_is_acknowledged() {
 }
 
 #[test]
+fn containers_stay_while_the_disk_refuses_to_note_the_stop() {
+    let settings = Settings {
+        keep_stopped: Duration::ZERO,
+        ..Settings::default()
+    };
+    let mut world = World::new();
+    world.node = Node::new(settings, Vec::new());
+    world.list();
+    world.connect();
+    let (first, second) = (task(1), task(2));
+    let both = [first.clone(), second.clone()];
+    world.tell(true, &both, &[]);
+    world.disk_is_full = true;
+    for task in &both {
+        world.exit(task, 1);
+        assert_eq!(world.last(task).last_status, TaskStatus::Stopped);
+    }
+    world.pass_time(Duration::from_secs(10));
+    assert_eq!(world.engine.containers.len(), 2);
+    // A life that ends now knows by them that the tasks have run.
+    world.restart();
+    world.list();
+    world.connect();
+    world.tell(true, &both, &[]);
+    assert_eq!(world.engine.created.len(), 2);
+    assert_eq!(world.last(&first).last_status, TaskStatus::Stopped);
+    assert_eq!(world.last(&second).last_status, TaskStatus::Stopped);
+    world.node.settings = settings;
+    world.disk_is_full = false;
+    world.pass_time(Duration::from_secs(3700));
+    assert!(world.engine.containers.is_empty());
+}
+
+#[test]
 fn a_clock_that_was_set_back_keeps_nothing_for_longer() {
     let mut world = World::new();
     let task = task(1);
