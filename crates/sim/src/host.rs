@@ -273,6 +273,7 @@ impl Cluster {
         let settings = Settings {
             keep_stopped,
             keep_stopped_tasks: 100,
+            stop_stranded: false,
         };
         host.jumped = 0;
         let before = if by_clock {
