@@ -127,6 +127,12 @@ pub(crate) struct SchedulerArguments {
     /// Leave placement by itself out.
     #[arg(long)]
     without_placement: bool,
+    /// Tasks of each burst, instead of 3,000 and 100,000.
+    #[arg(long, value_name = "TASKS", value_delimiter = ',')]
+    bursts: Vec<usize>,
+    /// Also the same bursts on an etcd of one member, whose data lies in memory; needs etcd.
+    #[arg(long)]
+    etcd: bool,
     /// Instances of the bursts.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=5000))]
     instances: u32,

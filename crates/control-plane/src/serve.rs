@@ -117,6 +117,7 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         Arc::clone(&authority),
         sessions.clone(),
         Arc::clone(&standing),
+        Arc::clone(&scheduling),
         &common.history,
         stop.clone(),
     );
