@@ -16,7 +16,7 @@
 //! | [`control_message`] | what agents are sent | the same, and the agent's core takes it |
 //! | [`docker`] | Docker's events, inspections and listings | only what an agent asked for is seen |
 //! | [`store_record`] | records of every table | only the record that the key names is taken |
-//! | [`store_recovery`] | damaged files of a store | an error or a store that works |
+//! | [`store_recovery`] | a damaged data file | an error or a store that works |
 //!
 //! There is no parser of environment files and none of the cluster query language yet; each gets
 //! its module here when there is.

@@ -1,5 +1,5 @@
-//! The files of a store that something happened to. The input says what: which files to start from,
-//! then faults of a disk, six bytes each. Opening them must end in an error or in a store that works.
+//! A data file that something happened to. The input says what: which file to start from, then
+//! faults of a disk, six bytes each. Opening it must end in an error or in a store that works.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,8 @@ use tokio::runtime::Runtime;
 
 use crate::fixture;
 
-/// The data file and the segments of the log.
-const FILES: [&str; 3] = ["longshore.redb", "longshore-0.log", "longshore-1.log"];
-/// Of every file, in bytes.
+const DATA_FILE: &str = "longshore.redb";
+/// Of the data file, in bytes.
 const PAGE: usize = 4096;
 /// What a disk writes whole, in bytes.
 const SECTOR: usize = 512;
@@ -36,41 +35,15 @@ static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| {
     directory.expect("a directory can be made")
 });
 
-/// The files at several moments, each with the pages of an earlier moment: what a disk that lost
+/// Data files at several moments, each with the pages of an earlier moment: what a disk that lost
 /// a write still holds.
 static IMAGES: LazyLock<Vec<Image>> = LazyLock::new(images);
 
-type Files = [Part; FILES.len()];
-
 struct Image {
-    now: Files,
-    before: Files,
-    /// The pages that hold something, with their file.
-    used: Vec<(usize, usize)>,
-}
-
-/// A file without the zeros at its end.
-#[derive(Clone)]
-struct Part {
-    bytes: Vec<u8>,
-    length: usize,
-}
-
-impl Part {
-    fn read(path: &Path) -> Part {
-        let mut bytes = fs::read(path).expect("there is such a file");
-        let length = bytes.len();
-        let used = bytes.iter().rposition(|byte| *byte != 0);
-        bytes.truncate(used.map_or(0, |last| (last + 1).next_multiple_of(PAGE)));
-        Part { bytes, length }
-    }
-
-    fn used(&self) -> impl Iterator<Item = usize> {
-        let pages = self.bytes.chunks(PAGE).enumerate();
-        pages
-            .filter(|(_, page)| page.iter().any(|byte| *byte != 0))
-            .map(|(page, _)| page)
-    }
+    now: Vec<u8>,
+    before: Vec<u8>,
+    /// The pages that hold something.
+    used: Vec<usize>,
 }
 
 fn put(text: &str, value: Bytes) -> Commit {
@@ -84,28 +57,28 @@ fn put(text: &str, value: Bytes) -> Commit {
     }
 }
 
-/// Writes a small installation, and takes its files while it is open and after it was closed.
+/// Writes a small installation, and takes the file while it is open and after it was closed.
 fn images() -> Vec<Image> {
     let directory = DIRECTORY.path().join("made");
-    let files = || FILES.map(|name| Part::read(&directory.join(name)));
+    let file = || fs::read(directory.join(DATA_FILE)).expect("there is a data file");
     let open = || Embedded::open(&directory, HistoryLimit::default()).expect("the store opens");
     let commit = |store: &Embedded, commit| RUNTIME.block_on(store.commit(commit));
     let store = open();
-    let empty = files();
+    let empty = file();
     for entry in fixture::records() {
         commit(&store, put(entry.key.as_str(), entry.value)).expect("it commits");
     }
-    let few_open = files();
+    let few_open = file();
     drop(store);
-    let few_closed = files();
+    let few_closed = file();
     let store = open();
     for n in 0..60_u8 {
         let value = Bytes::from(vec![n; 300]);
         commit(&store, put(&format!("family/f{n:03}"), value)).expect("it commits");
     }
-    let many_open = files();
+    let many_open = file();
     drop(store);
-    let many_closed = files();
+    let many_closed = file();
     fs::remove_dir_all(&directory).expect("the directory can be removed");
     [
         (&few_closed, &few_open),
@@ -117,25 +90,25 @@ fn images() -> Vec<Image> {
     .map(|(now, before)| Image {
         now: now.clone(),
         before: before.clone(),
-        used: (0..FILES.len())
-            .flat_map(|file| now[file].used().map(move |page| (file, page)))
+        used: (0..now.len() / PAGE)
+            .filter(|page| now[page * PAGE..][..PAGE].iter().any(|byte| *byte != 0))
             .collect(),
     })
     .collect()
 }
 
-/// Damages files and opens them.
+/// Damages a file and opens it.
 pub fn run(data: &[u8]) {
     let Some((choice, faults)) = data.split_first() else {
         return;
     };
     let image = &IMAGES[usize::from(*choice) % IMAGES.len()];
-    let mut files = image.now.clone();
+    let mut file = image.now.clone();
     for fault in faults.chunks_exact(FAULT_LENGTH).take(MAX_FAULTS) {
-        damage(&mut files, image, fault);
+        damage(&mut file, image, fault);
     }
     let directory = DIRECTORY.path().join("opened");
-    write(&directory, &files);
+    write(&directory, &file);
     if start(&directory, 1).is_some() {
         // Damage that the first start did not touch may show now; it is an error all the same.
         let _ = start(&directory, 2);
@@ -143,61 +116,46 @@ pub fn run(data: &[u8]) {
 }
 
 /// Does one fault: kind, page, place in the page (two bytes), two more bytes.
-fn damage(files: &mut Files, image: &Image, fault: &[u8]) {
+fn damage(file: &mut Vec<u8>, image: &Image, fault: &[u8]) {
     let &[kind, page, high, low, a, b] = fault else {
         return;
     };
-    let (number, page) = image.used[usize::from(page) % image.used.len()];
-    let (file, page) = (&mut files[number], page * PAGE);
+    let page = image.used[usize::from(page) % image.used.len()] * PAGE;
     let place = page + (usize::from(high) << 8 | usize::from(low)) % PAGE;
     let sector = place / SECTOR * SECTOR;
-    if page + PAGE > file.bytes.len() {
+    if sector + SECTOR > file.len() || page + PAGE > file.len() {
         return;
     }
-    let before = &image.before[number].bytes;
     match kind % 8 {
         // One byte reads as another.
-        0 => file.bytes[place] = a,
+        0 => file[place] = a,
         // One bit reads as another.
-        1 => file.bytes[place] ^= 1 << (a % 8),
+        1 => file[place] ^= 1 << (a % 8),
         // A sector reads as nothing.
-        2 => file.bytes[sector..sector + SECTOR].fill(a),
+        2 => file[sector..sector + SECTOR].fill(a),
         // A write of a sector was lost.
-        3 | 4 if sector + SECTOR <= before.len() => {
-            file.bytes[sector..sector + SECTOR].copy_from_slice(&before[sector..][..SECTOR]);
+        3 | 4 if sector + SECTOR <= image.before.len() => {
+            file[sector..sector + SECTOR].copy_from_slice(&image.before[sector..][..SECTOR]);
         }
         // A write of a page went to another.
         5 => {
-            let (other, from) = image.used[usize::from(a) % image.used.len()];
-            let from = from * PAGE;
-            if other == number && from + PAGE <= file.bytes.len() {
-                file.bytes.copy_within(from..from + PAGE, page);
+            let from = image.used[usize::from(a) % image.used.len()] * PAGE;
+            if from + PAGE <= file.len() {
+                file.copy_within(from..from + PAGE, page);
             }
         }
         // The file ends early.
-        6 => {
-            file.bytes.truncate(place);
-            file.length = place;
-        }
+        6 => file.truncate(place),
         // The file goes on.
-        7 if file.bytes.len() == file.length => {
-            file.length += usize::from(a) * SECTOR;
-            file.bytes.resize(file.length, b);
-        }
-        7 => file.length += usize::from(a) * SECTOR,
+        7 => file.resize(file.len() + usize::from(a) * SECTOR, b),
         _ => {}
     }
 }
 
-fn write(directory: &Path, files: &Files) {
+fn write(directory: &Path, file: &[u8]) {
     fs::create_dir_all(directory).expect("a directory can be made");
-    for (name, part) in FILES.iter().zip(files) {
-        let path: PathBuf = directory.join(name);
-        fs::write(&path, &part.bytes).expect("a file can be written");
-        let file = fs::OpenOptions::new().write(true).open(path);
-        let lengthened = file.and_then(|file| file.set_len(part.length as u64));
-        lengthened.expect("a file can be lengthened");
-    }
+    let path: PathBuf = directory.join(DATA_FILE);
+    fs::write(path, file).expect("a file can be written");
 }
 
 /// Opens the store, reads everything and writes one record. `None` if it says that it cannot.
