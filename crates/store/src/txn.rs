@@ -84,12 +84,12 @@ impl Txn {
     }
 
     fn put<R: Record>(&mut self, key: Key, record: R) {
-        // The key of a put is in its guard, too.
         let value = table::encode(&record).expect("nouns have string keys and finite numbers");
         debug_assert!(
             table::decode::<R>(&value).is_ok_and(|read| read == record),
             "the view takes {key} as it is here, not as it is written"
         );
+        // The key of a put is in its guard, too.
         self.bytes += 2 * key.as_str().len() + value.len();
         self.made.push(Made {
             key: key.clone(),
