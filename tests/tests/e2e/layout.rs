@@ -226,11 +226,10 @@ impl Layout {
             made.push(said.trim().to_owned());
             for other in &self.machines {
                 let last = made.last().context("nothing is made")?;
-                let said = eventually(UP_WITHIN, "another to serve", async || {
-                    self.longshore(other, &["task-definition", "list"])
+                eventually(UP_WITHIN, "another to serve", async || {
+                    self.longshore(other, &["task-definition", "describe", last])
                 })
                 .await?;
-                ensure!(said.contains(last.as_str()), "no {last} in {said}");
             }
         }
         ensure!(made == ["web:1", "web:2", "web:3"], "{made:?}");

@@ -10,27 +10,34 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_a_later_format_is_left_to_that_version() {
     let data = Data::with(2, 4).await;
-    let database = redb::Database::open(data.largest()).unwrap();
-    let transaction = database.begin_write().unwrap();
-    let meta: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-    let mut table = transaction.open_table(meta).unwrap();
+    let before = run(["check", &data.flag()]);
     let format = FORMAT + 1;
-    assert!(table.insert("format", format).unwrap().is_some());
-    drop(table);
-    transaction.commit().unwrap();
-    drop(database);
+    set_format(&data, format);
     data.is_refused(&[
         &format!("format {format}"),
         "run the version that wrote it",
         data.directory().to_str().unwrap(),
     ]);
+    // That version finds every record.
+    set_format(&data, FORMAT);
+    assert_eq!(run(["check", &data.flag()]).is_done(), before.is_done());
+}
+
+fn set_format(data: &Data, format: u64) {
+    let database = redb::Database::open(data.largest()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let meta: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+    let mut table = transaction.open_table(meta).unwrap();
+    assert!(table.insert("format", format).unwrap().is_some());
+    drop(table);
+    transaction.commit().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_in_use_is_left_alone() {
     let data = Data::with(2, 4).await;
     let _running = data.open();
-    data.is_refused(&["another control plane", data.directory().to_str().unwrap()]);
+    data.is_refused_and_left(&["another control plane", data.directory().to_str().unwrap()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +46,7 @@ async fn a_store_cut_off_is_refused_and_left_as_found() {
     let path = data.largest();
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 3]).unwrap();
-    data.is_refused(&["damaged", "restore", data.directory().to_str().unwrap()]);
+    data.is_refused_and_left(&["damaged", "restore", data.directory().to_str().unwrap()]);
 }
 
 /// One bit in every page is certain to be in use somewhere.
@@ -52,7 +59,7 @@ async fn a_store_with_flipped_bits_is_refused_and_left_as_found() {
         page[100] ^= 4;
     }
     fs::write(&path, bytes).unwrap();
-    data.is_refused(&["damaged", "restore", data.directory().to_str().unwrap()]);
+    data.is_refused_and_left(&["damaged", "restore", data.directory().to_str().unwrap()]);
 }
 
 /// What was acknowledged before the disk filled up is there once it has room again.
