@@ -229,6 +229,16 @@ impl Embedded {
         Embedded::start(media, start, directory, history)
     }
 
+    /// Has the store in `directory`, which nobody has open, say that it is of this format; for
+    /// tests of those who must refuse it.
+    ///
+    /// # Errors
+    /// There is no store, or the disk fails.
+    #[cfg(any(test, feature = "conformance"))]
+    pub fn set_format(directory: impl AsRef<Path>, format: u64) -> Result<(), redb::Error> {
+        disk::set_format(&directory.as_ref().join(DATA_FILE), format)
+    }
+
     /// Whether there is a store in `directory`.
     pub fn is_kept(directory: impl AsRef<Path>) -> bool {
         directory.as_ref().join(DATA_FILE).exists()

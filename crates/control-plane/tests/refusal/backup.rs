@@ -68,12 +68,13 @@ async fn a_backup_that_the_disk_has_no_room_for_is_none() {
 /// same command begins anew once there is room.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_that_fills_the_disk_is_done_again() {
-    let (data, file) = backed_up(50, 1000).await;
+    // More than fits where the log just does.
+    let (data, file) = backed_up(50, 20_000).await;
     let flag = data.flag();
     let before = run(["check", &flag]);
-    let kib = fs::metadata(data.largest()).unwrap().len() / 1024;
+    let kib = data.segment_kib();
+    assert!(fs::metadata(data.base()).unwrap().len() / 1024 > u64::from(kib));
     fs::remove_dir_all(data.directory()).unwrap();
-    let kib = u32::try_from(kib / 2).unwrap();
     run_on_full_disk(kib, &["restore", &file, &flag]).refuses(&["do the same again"]);
     let listen = ["--listen=127.0.0.1:0", "--agent-listen=127.0.0.1:0"];
     run(["run", &flag, listen[0], listen[1]]).refuses(&["not whole"]);

@@ -117,13 +117,15 @@ impl Data {
         self.root.path().join(name).display().to_string()
     }
 
-    /// The largest file of the store.
-    fn largest(&self) -> PathBuf {
-        let files = fs::read_dir(self.directory().join(STORE)).unwrap();
-        let paths = files.map(|entry| entry.unwrap().path());
-        paths
-            .max_by_key(|path| fs::metadata(path).unwrap().len())
-            .unwrap()
+    /// The file that holds what is settled: everything, of a store that was stopped.
+    fn base(&self) -> PathBuf {
+        self.directory().join(STORE).join("longshore.redb")
+    }
+
+    /// KiB of a segment of the store's log, which has its length from the start.
+    fn segment_kib(&self) -> u32 {
+        let segment = self.directory().join(STORE).join("longshore-0.log");
+        u32::try_from(fs::metadata(segment).unwrap().len() / 1024).unwrap()
     }
 
     /// Every command that would use this store; none may, and all must say so and leave it as it

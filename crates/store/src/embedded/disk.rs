@@ -299,6 +299,16 @@ fn initialize(database: &Database) -> Result<(), redb::Error> {
     Ok(())
 }
 
+/// Writes another format into the data file of a store that nobody has open.
+#[cfg(any(test, feature = "conformance"))]
+pub(super) fn set_format(path: &Path, format: u64) -> Result<(), redb::Error> {
+    let transaction = builder().open(path)?.begin_write()?;
+    transaction
+        .open_table(META)?
+        .insert(FORMAT_RECORD, format)?;
+    Ok(transaction.commit()?)
+}
+
 fn entry(key: Key, (revision, value): (Revision, &[u8])) -> Entry {
     Entry {
         key,
