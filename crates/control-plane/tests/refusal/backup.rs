@@ -69,7 +69,7 @@ async fn a_backup_that_the_disk_has_no_room_for_is_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_that_fills_the_disk_is_done_again() {
     // More than fits where the log just does.
-    let (data, file) = backed_up(50, 20_000).await;
+    let (data, file) = backed_up(50, 30_000).await;
     let flag = data.flag();
     let before = run(["check", &flag]);
     let kib = data.segment_kib();
