@@ -9,6 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use longshore_proto::placement::placement_client::PlacementClient;
 use longshore_proto::placement::{ReadStatisticsRequest, ReadStatisticsResponse};
 use longshore_tests::control_plane::{ControlPlane, Grpc};
+use longshore_tests::etcd::Etcd;
 use longshore_tests::stub::{Fleet, Offer};
 use serde::Serialize;
 use serde_json::json;
@@ -31,6 +32,8 @@ const POLL: Duration = Duration::from_millis(5);
 /// What a burst brought. Times are in seconds from the first call.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Burst {
+    /// `embedded` or `etcd`.
+    pub(crate) store: &'static str,
     /// Container instances, each with an agent session of its own.
     pub(crate) instances: usize,
     /// Tasks asked for, as services of 1,000.
@@ -52,9 +55,13 @@ pub(crate) struct Burst {
     /// Processor seconds of the stubs meanwhile.
     pub(crate) stubs_cpu: f64,
     /// Seconds in deciding, of which the records are apart, in writing decisions down as records,
-    /// and in waiting for the store, while other things go on.
+    /// in taking changes over into the view, in making out what agents are told, in taking over
+    /// what they report, and in waiting for the store, while other things go on.
     pub(crate) decide_seconds: f64,
     pub(crate) encode_seconds: f64,
+    pub(crate) view_seconds: f64,
+    pub(crate) dispatch_seconds: f64,
+    pub(crate) report_seconds: f64,
     pub(crate) commit_seconds: f64,
     /// Transactions, and those that met a conflict.
     pub(crate) commits: u64,
@@ -72,13 +79,26 @@ pub(crate) struct Rig {
     tasks: usize,
     services: usize,
     definition: String,
+    /// Ends after the control plane.
+    etcd: Option<Etcd>,
 }
 
 impl Rig {
-    /// Starts `binary` and has that many instances join, each with room for `tasks` in all.
-    pub(crate) async fn start(binary: &Path, instances: usize, tasks: usize) -> Result<Self> {
+    /// Starts `binary`, on `etcd` if there is one, and has that many instances join, each with room
+    /// for `tasks` in all.
+    pub(crate) async fn start(
+        binary: &Path,
+        etcd: Option<Etcd>,
+        instances: usize,
+        tasks: usize,
+    ) -> Result<Self> {
         progress(&format!("{instances} stub agents join"));
-        let control = ControlPlane::start(binary, &["--healthy-after", "0"]).await?;
+        let address = etcd.as_ref().map(|etcd| etcd.address("burst"));
+        let mut flags = vec!["--healthy-after", "0"];
+        if let Some(address) = &address {
+            flags.extend(["--store", address]);
+        }
+        let control = ControlPlane::start(binary, &flags).await?;
         let room = u32::try_from((tasks / instances + 1) * 2)?;
         let offers = (0..instances)
             .map(|n| Offer::new(TASK.0 * room, TASK.1 * room, ["a", "b", "c"][n % 3]))
@@ -95,6 +115,7 @@ impl Rig {
             tasks: 0,
             services: 0,
             definition,
+            etcd,
         })
     }
 
@@ -132,6 +153,10 @@ impl Rig {
         let committed_seconds = committed.as_secs_f64();
         let dispatched_seconds = since(tally.assigned_at)?;
         Ok(Burst {
+            store: match self.etcd {
+                Some(_) => "etcd",
+                None => "embedded",
+            },
             instances: self.instances,
             tasks,
             committed_seconds,
@@ -144,6 +169,9 @@ impl Rig {
             stubs_cpu: own.total(),
             decide_seconds: seconds(|s| s.decide_micros),
             encode_seconds: seconds(|s| s.encode_micros),
+            view_seconds: seconds(|s| s.view_micros),
+            dispatch_seconds: seconds(|s| s.dispatch_micros),
+            report_seconds: seconds(|s| s.report_micros),
             commit_seconds: seconds(|s| s.commit_micros),
             commits: after.commits - before.commits,
             conflicts: after.conflicts - before.conflicts,

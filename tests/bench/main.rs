@@ -11,10 +11,13 @@
 //! - `engine.rs`: the bare Docker API; `timeline.rs`: what its event stream says;
 //! - `cpu.rs`: processor time per process; `report.rs`: medians, ratios, goals, the table.
 //!
+//! `archive.rs` takes a full installation through every command that copies a store.
+//!
 //! `scheduler` needs no Docker: `placement.rs` measures the index of instances by itself, beside a
 //! scan of all of them; `burst.rs` sends bursts of tasks through the real control plane to stub
 //! agents; `scheduler.rs` runs both and prints what came of it.
 
+mod archive;
 mod burst;
 mod cpu;
 mod engine;
@@ -30,7 +33,7 @@ mod system;
 mod timeline;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -49,6 +52,8 @@ enum Benchmark {
     Launch(LaunchArguments),
     /// Time without writes and decisions when leaders are lost, and that nothing else is.
     Failover(FailoverArguments),
+    /// Backup, restore and migration of a full installation, and that everything comes back.
+    Archive(ArchiveArguments),
     /// Placements a second, memory, and bursts of tasks through the control plane.
     Scheduler(SchedulerArguments),
 }
@@ -77,9 +82,33 @@ pub(crate) struct FailoverArguments {
     /// Seconds for which two of three members of etcd stand still; 0 for not at all.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     quorum: u64,
+    /// Where the logs go if a check fails; a directory of its own in the temporary one if nothing
+    /// is said.
+    #[arg(long, value_name = "DIRECTORY")]
+    evidence: Option<PathBuf>,
     /// Where longshore, longshore-control-plane and longshore-agent are; beside this program if
     /// nothing is said.
     #[arg(long, value_name = "DIRECTORY")]
+    longshore_dir: Option<PathBuf>,
+}
+
+/// How to run `archive`.
+#[derive(clap::Args)]
+pub(crate) struct ArchiveArguments {
+    /// Also write every measurement to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Services in the store.
+    #[arg(long, default_value_t = 10_000, value_parser = at_least_one)]
+    services: usize,
+    /// Tasks in the store.
+    #[arg(long, default_value_t = 100_000, value_parser = at_least_one)]
+    tasks: usize,
+    /// Members of the etcd.
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    members: usize,
+    /// Where longshore-control-plane is; beside this program if nothing is said.
+    #[arg(long, value_name = "DIR")]
     longshore_dir: Option<PathBuf>,
 }
 
@@ -98,6 +127,12 @@ pub(crate) struct SchedulerArguments {
     /// Leave placement by itself out.
     #[arg(long)]
     without_placement: bool,
+    /// Tasks of each burst, instead of 3,000 and 100,000.
+    #[arg(long, value_name = "TASKS", value_delimiter = ',')]
+    bursts: Vec<usize>,
+    /// Also the same bursts on an etcd of one member, whose data lies in memory; needs etcd.
+    #[arg(long)]
+    etcd: bool,
     /// Instances of the bursts.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=5000))]
     instances: u32,
@@ -140,6 +175,7 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 match arguments.benchmark {
                     Benchmark::Launch(arguments) => launch::run(&arguments).await,
+                    Benchmark::Archive(arguments) => archive::run(&arguments).await,
                     Benchmark::Failover(arguments) => failover::run(&arguments).await,
                     Benchmark::Scheduler(arguments) => scheduler::run(&arguments).await,
                 }
@@ -151,6 +187,23 @@ fn main() -> ExitCode {
             progress(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Where the programs are: where that is said, else beside this one.
+pub(crate) fn beside(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(directory) = named {
+        return Ok(directory.to_owned());
+    }
+    let program = std::env::current_exe()?;
+    let directory = program.parent().context("where is this program?")?;
+    Ok(directory.to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("give a whole number above 0".to_owned()),
     }
 }
 

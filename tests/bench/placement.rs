@@ -14,6 +14,12 @@ use longshore_scheduler::exhaustive::Hosts;
 use longshore_scheduler::{Index, InstanceState, Kind, Request, TaskState};
 use serde::Serialize;
 
+/// What is placed, by the names of its strategies and constraints.
+pub(crate) const REQUESTS: [&str; 2] = [
+    "spread(zone), binpack(memory)",
+    "two memberOf, default spread",
+];
+
 const ZONE: &str = "ecs.availability-zone";
 /// Tasks on each instance before anything is measured.
 const TASKS: usize = 10;
@@ -81,14 +87,8 @@ fn requests() -> Result<Vec<(&'static str, Request)>> {
     let member = PlacementConstraint::new("memberOf", Some(member))?;
     let runs = PlacementConstraint::new("memberOf", Some("attribute:ecs.os-type =~ lin.*"))?;
     Ok(vec![
-        (
-            "spread(zone), binpack(memory)",
-            request(Vec::new(), vec![spread, pack]),
-        ),
-        (
-            "two memberOf, default spread",
-            request(vec![member, runs], Vec::new()),
-        ),
+        (REQUESTS[0], request(Vec::new(), vec![spread, pack])),
+        (REQUESTS[1], request(vec![member, runs], Vec::new())),
     ])
 }
 

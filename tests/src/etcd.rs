@@ -107,6 +107,15 @@ impl Etcd {
         &mut self.members[number].process
     }
 
+    /// Copies all logs into a directory that is there.
+    pub fn save_logs(&self, directory: &Path) -> anyhow::Result<()> {
+        for (number, member) in self.members.iter().enumerate() {
+            let name = format!("etcd-{number}");
+            member.process.save_log(directory, &name)?;
+        }
+        Ok(())
+    }
+
     /// Prints the ends of all logs.
     pub fn print_logs(&self) {
         for member in &self.members {

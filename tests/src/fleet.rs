@@ -232,6 +232,19 @@ impl Fleet {
         call_any(&self.wires(), operation, input).await
     }
 
+    /// Copies all logs into a directory that is there.
+    pub fn save_logs(&self, directory: &Path) -> anyhow::Result<()> {
+        self.etcd.save_logs(directory)?;
+        for (number, agent) in self.agents.iter().enumerate() {
+            agent.save_log(directory, &format!("agent-{number}"))?;
+        }
+        for (number, plane) in self.planes.iter().enumerate() {
+            let name = format!("control-plane-{number}");
+            plane.process.save_log(directory, &name)?;
+        }
+        Ok(())
+    }
+
     /// Prints the ends of all logs.
     pub fn print_logs(&self) {
         self.etcd.print_logs();

@@ -93,6 +93,14 @@ impl Process {
         Ok(())
     }
 
+    /// Copies its log into a directory, under this name.
+    pub fn save_log(&self, directory: &Path, name: &str) -> anyhow::Result<()> {
+        let target = directory.join(format!("{name}.log"));
+        std::fs::copy(&self.log, &target)
+            .with_context(|| format!("cannot write {}", target.display()))?;
+        Ok(())
+    }
+
     /// Prints the end of its log; cargo shows it if the test fails.
     pub fn print_log(&self) {
         let text = std::fs::read(&self.log).unwrap_or_default();

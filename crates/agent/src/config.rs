@@ -138,6 +138,10 @@ pub struct RunArgs {
     /// Most stopped tasks whose containers are kept.
     #[arg(long, default_value_t = 100)]
     pub keep_stopped_tasks: usize,
+    /// Stop tasks that run here and that the control plane does not know since its store was
+    /// restored from a backup. Without this they run on until their containers end.
+    #[arg(long)]
+    pub stop_stranded: bool,
     /// Most processes in one container; 0 for no limit.
     #[arg(long, default_value_t = 4096)]
     pub pids_limit: u32,

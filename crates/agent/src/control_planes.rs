@@ -24,6 +24,17 @@ struct Kept {
     revision: u64,
 }
 
+/// How new a complete set is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// At least as new as the newest that was applied, or of another history.
+    Newer,
+    /// Older, and so not to be applied: another control plane knows more.
+    Behind,
+    /// Older, and all that there is.
+    PutBack,
+}
+
 /// Where to connect, in turn.
 #[derive(Debug)]
 pub struct ControlPlanes {
@@ -111,14 +122,14 @@ impl ControlPlanes {
         }
     }
 
-    /// Whether a complete set of this revision may be applied: none older than what was applied
-    /// before, of the same history. Where every control plane says so again and again, the store
-    /// was put back to an earlier state, and that counts.
-    pub fn admit(&mut self, history: &str, revision: u64) -> bool {
+    /// How a complete set of this revision is to be taken: none older than what was applied before,
+    /// of the same history, may be applied. Where every control plane says so again and again, the
+    /// store was put back to an earlier state, and that counts.
+    pub fn admit(&mut self, history: &str, revision: u64) -> Admission {
         let is_older = self.kept.history == history && revision < self.kept.revision;
         if is_older && self.refused < 2 * self.all().len() + 1 {
             self.refused += 1;
-            return false;
+            return Admission::Behind;
         }
         if is_older {
             tracing::warn!(
@@ -133,7 +144,10 @@ impl ControlPlanes {
             self.kept.revision = revision;
             self.keep();
         }
-        true
+        match is_older {
+            true => Admission::PutBack,
+            false => Admission::Newer,
+        }
     }
 
     /// What changed since the complete set of a session needs no disk write of its own: after a
@@ -209,23 +223,27 @@ mod tests {
     fn an_older_set_is_refused_also_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let mut first = planes(directory.path(), &["a:1"]);
-        assert!(first.admit("h", 10));
-        assert!(first.admit("h", 10) && first.admit("h", 12));
+        for revision in [10, 10, 12] {
+            assert_eq!(first.admit("h", revision), Admission::Newer);
+        }
         first.note(20);
-        assert!(!first.admit("h", 19));
+        assert_eq!(first.admit("h", 19), Admission::Behind);
         let mut second = planes(directory.path(), &["a:1"]);
-        assert!(!second.admit("h", 11));
-        assert!(second.admit("h", 12));
-        assert!(second.admit("other", 1), "another history does not compare");
+        assert_eq!(second.admit("h", 11), Admission::Behind);
+        assert_eq!(second.admit("h", 12), Admission::Newer);
+        let other = second.admit("other", 1);
+        assert_eq!(other, Admission::Newer, "another history does not compare");
     }
 
     #[test]
     fn a_store_that_was_put_back_counts_once_all_say_so() {
         let directory = tempfile::tempdir().unwrap();
         let mut planes = planes(directory.path(), &["a:1", "b:1"]);
-        assert!(planes.admit("h", 10));
-        let admitted: Vec<bool> = (0..6).map(|_| planes.admit("h", 5)).collect();
-        assert_eq!(admitted, [false, false, false, false, false, true]);
-        assert!(planes.admit("h", 6));
+        assert_eq!(planes.admit("h", 10), Admission::Newer);
+        for _ in 0..5 {
+            assert_eq!(planes.admit("h", 5), Admission::Behind);
+        }
+        assert_eq!(planes.admit("h", 5), Admission::PutBack);
+        assert_eq!(planes.admit("h", 6), Admission::Newer);
     }
 }

@@ -241,6 +241,7 @@ async fn run(args: RunArgs, operations: TaskTracker) -> anyhow::Result<()> {
     let settings = Settings {
         keep_stopped: args.keep_stopped,
         keep_stopped_tasks: args.keep_stopped_tasks,
+        stop_stranded: args.stop_stranded,
     };
     let pass = Pass {
         node: Node::new(settings, records),

@@ -15,6 +15,8 @@
 //!   earlier life are adopted;
 //! - a container whose task is not held is removed only after a complete set was received in this
 //!   life;
+//! - a complete set says nothing of a task that was told in another history of the store, or before
+//!   the store was put back: such a task is stranded, and runs on unless an operator says otherwise;
 //! - a task is forgotten only when the control plane no longer lists it, its last report was
 //!   acknowledged and its containers are removed.
 
@@ -56,6 +58,8 @@ pub struct Settings {
     pub keep_stopped: Duration,
     /// Most stopped tasks whose containers are kept; the oldest go first.
     pub keep_stopped_tasks: usize,
+    /// Whether stranded tasks are stopped.
+    pub stop_stranded: bool,
 }
 
 impl Default for Settings {
@@ -63,6 +67,7 @@ impl Default for Settings {
         Self {
             keep_stopped: Duration::from_secs(3600),
             keep_stopped_tasks: 100,
+            stop_stranded: false,
         }
     }
 }
@@ -74,6 +79,12 @@ pub struct Record {
     pub assignment: Assignment,
     /// What came of it; of a stopped task this is its last report.
     pub observed: Observed,
+    /// The history of the store in which it was told last; empty where nobody said.
+    #[serde(default)]
+    pub history: String,
+    /// Whether the control plane lost it with a state of the store that is gone.
+    #[serde(default)]
+    pub is_stranded: bool,
 }
 
 /// Something that happened.
@@ -384,7 +395,7 @@ impl Node {
         self.generation = Some(set.generation);
         let told: BTreeSet<TaskId> = set.tasks.iter().map(|task| task.task).collect();
         for assignment in set.tasks {
-            self.hold(now, assignment);
+            self.hold(now, assignment, &set.history);
         }
         let gone: Vec<TaskId> = if set.complete {
             let held = self.tasks.keys();
@@ -395,7 +406,13 @@ impl Node {
         for task in gone {
             if let Some(held) = self.tasks.get_mut(&task) {
                 held.removed = true;
-                self.tell(task, DesiredStatus::Stopped);
+                let is_lost = set.is_put_back || held.is_of_another(&set.history);
+                if !self.settings.stop_stranded && held.strand(is_lost) {
+                    self.touched.insert(task);
+                    self.journal.notes.insert(task);
+                } else {
+                    self.tell(task, DesiredStatus::Stopped);
+                }
             }
         }
         if set.complete {
@@ -410,10 +427,13 @@ impl Node {
         self.journal.acknowledge_next = Some(set.generation);
     }
 
-    fn hold(&mut self, now: Timestamp, assignment: Assignment) {
+    fn hold(&mut self, now: Timestamp, assignment: Assignment, history: &str) {
         let task = assignment.task;
         if let Some(held) = self.tasks.get_mut(&task) {
             held.removed = false;
+            if held.join_history(history) {
+                self.journal.notes.insert(task);
+            }
             if held.is_settled() {
                 // Whoever still lists it does not know that it stopped, whatever was acknowledged.
                 held.report_again();
@@ -422,7 +442,7 @@ impl Node {
             self.tell(task, assignment.desired_status);
             return;
         }
-        let mut held = Held::new(assignment);
+        let mut held = Held::new(assignment, history.to_owned());
         for stray in self.strays.remove(&task).unwrap_or_default() {
             held.compare(&stray, now, &mut self.effects);
         }
@@ -530,10 +550,7 @@ impl Node {
         for task in tasks {
             match self.tasks.get_mut(&task) {
                 Some(held) => {
-                    if held.ending_write.take().is_some() {
-                        // A disk that takes nothing must not hide that the task stopped.
-                        held.ending_durable = true;
-                    }
+                    held.ending_refused |= held.ending_write.take().is_some();
                     if held.assignment.desired_status == DesiredStatus::Stopped {
                         held.gate = None;
                     } else if held.gate.is_some() {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use crate::control_planes::ControlPlanes;
+use crate::control_planes::{Admission, ControlPlanes};
 use crate::logs::LogStreams;
 use crate::node::Input;
 use crate::pass::Event;
@@ -261,11 +261,16 @@ impl<R: Runtime> Conversation<'_, R> {
     async fn hear(&mut self, body: Hear) -> Result<(), SessionError> {
         let input = match body {
             Hear::Assignments(set) => {
-                let set = wire::assignments(set)?;
+                let mut set = wire::assignments(set)?;
+                self.history.clone_into(&mut set.history);
                 if !set.complete {
                     self.link.planes.note(set.revision);
-                } else if !self.link.planes.admit(&self.history, set.revision) {
-                    return Err(SessionError::Behind);
+                } else {
+                    match self.link.planes.admit(&self.history, set.revision) {
+                        Admission::Behind => return Err(SessionError::Behind),
+                        Admission::Newer => {}
+                        Admission::PutBack => set.is_put_back = true,
+                    }
                 }
                 Input::Assigned(set)
             }

@@ -25,6 +25,10 @@ pub struct Assignments {
     pub removed: Vec<TaskId>,
     /// Of the store that it was made from.
     pub revision: u64,
+    /// What the revisions of that store belong to; empty where nobody said.
+    pub history: String,
+    /// Whether that store was put back to an earlier state than one that was applied before.
+    pub is_put_back: bool,
 }
 
 /// A message of the control plane that cannot be understood. The session is ended and tried anew,
@@ -67,6 +71,8 @@ pub fn assignments(message: proto::Assignments) -> Result<Assignments, WireError
         complete: message.complete,
         removed: task_ids(&message.removed)?,
         revision: message.revision,
+        history: String::new(),
+        is_put_back: false,
         tasks: message
             .tasks
             .into_iter()

@@ -11,6 +11,9 @@ use longshore_store::{MAX_WRITES, Stored, Txn, View};
 
 use crate::controller::Key;
 
+/// What a record and its keys take, by eye, as long as it is not written down yet. Most take less.
+const RECORD_BYTES: usize = 1024;
+
 /// Plans of one cluster on their way to one transaction, all decided from this very view. Each
 /// plan knows what those before it place, so an instance that several place on is written once.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ impl<'v> Writing<'v> {
 
     /// Whether there is room for these actions beside what is there. One plan by itself always
     /// has room; what the store says of it is for the store to say.
-    pub fn has_room(&self, actions: &[Action]) -> bool {
+    pub fn has_room(&self, actions: &[Action], most_bytes: usize) -> bool {
         let changed = |action: &Action| match action {
             Action::StopTask { task, .. }
             | Action::GiveUpTask { task, .. }
@@ -54,33 +57,39 @@ impl<'v> Writing<'v> {
         // fewer writes than this.
         let more = count(&changed) + count(&placed);
         let there = self.txn.len() + self.tasks.len() + self.placed_on.len();
-        there == 0 || there + more <= MAX_WRITES
+        let unwritten = more + self.tasks.len() + self.placed_on.len();
+        let bytes = self.txn.bytes() + unwritten * RECORD_BYTES;
+        there == 0 || (there + more <= MAX_WRITES && bytes <= most_bytes)
     }
 
-    /// Adds the actions of a plan for `key`. `None`, and nothing added, if an action names a
-    /// record that the view does not have, which a decision cannot do.
-    pub fn add(&mut self, key: &Key, actions: &[Action], now: Timestamp) -> Option<()> {
-        if !actions.iter().all(|action| self.knows(key, action)) {
-            return None;
-        }
+    /// Whether the view has everything that a plan for `key` names, which a decision from this
+    /// view cannot get wrong.
+    pub fn knows_all(&self, key: &Key, actions: &[Action]) -> bool {
+        actions.iter().all(|action| self.knows(key, action))
+    }
+
+    /// Adds the actions of a plan for `key`. `None` if one names a record that the view does not
+    /// have, see [`Writing::knows_all`].
+    pub fn add(&mut self, key: &Key, actions: Vec<Action>, now: Timestamp) -> Option<()> {
         for action in actions {
             match action {
                 Action::CreateTask(task) => {
-                    self.txn.create(&**task);
                     self.placed.push(task.id);
                     *self.placed_on.entry(task.instance).or_default() += 1;
+                    self.txn.create_owned(*task);
                 }
                 Action::StopTask { task, code, reason } => {
-                    self.change(*task)?.stop(*code, reason, now);
+                    self.change(task)?.stop(code, &reason, now);
                 }
                 Action::GiveUpTask { task, code, reason } => {
-                    self.change(*task)?.lose(*code, reason, now);
+                    self.change(task)?.lose(code, &reason, now);
                 }
-                Action::AccountTask(task) => self.change(*task)?.accounted = true,
-                Action::ReapTask(task) => self.txn.delete(self.task(*task)?),
+                Action::AccountTask(task) => self.change(task)?.accounted = true,
+                Action::ReapTask(task) => self.txn.delete(self.task(task)?),
                 Action::UpdateService(service) => {
                     let name = (self.cluster.clone(), service.name.clone());
-                    self.txn.replace(self.view.services.get(&name)?, &**service);
+                    let read = self.view.services.get(&name)?;
+                    self.txn.replace_owned(read, *service);
                 }
                 Action::LoseInstance => {
                     let Key::Instance(_, id) = key else {
@@ -91,7 +100,7 @@ impl<'v> Writing<'v> {
                     if let Connection::Disconnected(since) = instance.connection {
                         instance.connection = Connection::Lost(since);
                     }
-                    self.txn.replace(read, &instance);
+                    self.txn.replace_owned(read, instance);
                 }
             }
         }
@@ -138,13 +147,13 @@ impl<'v> Writing<'v> {
     /// The transaction, and the tasks that it places.
     pub fn finish(mut self) -> (Txn, Vec<TaskId>) {
         for (read, task) in std::mem::take(&mut self.tasks).into_values() {
-            self.txn.replace(read, &task);
+            self.txn.replace_owned(read, task);
         }
         for (id, count) in std::mem::take(&mut self.placed_on) {
             if let Some(read) = self.instance(id) {
                 let mut instance = Instance::clone(read);
                 instance.version += count;
-                self.txn.replace(read, &instance);
+                self.txn.replace_owned(read, instance);
             }
         }
         (self.txn, self.placed)
@@ -155,6 +164,9 @@ impl<'v> Writing<'v> {
 /// an action names a record that the view does not have, which a decision cannot do.
 pub fn translate(view: &View, key: &Key, actions: &[Action], now: Timestamp) -> Option<Txn> {
     let mut writing = Writing::new(view, key.cluster());
-    writing.add(key, actions, now)?;
+    if !writing.knows_all(key, actions) {
+        return None;
+    }
+    writing.add(key, actions.to_vec(), now)?;
     Some(writing.finish().0)
 }

@@ -136,20 +136,21 @@ pub fn decide_turn(
             plans.push((key.clone(), None));
             continue;
         };
-        let fits = writing.has_room(&plan.actions);
-        let add = || writing.add(key, &plan.actions, ctx.now).is_some();
-        let added = fits && statistics.encode.time(add);
-        if !added {
+        if !writing.has_room(&plan.actions, settings.commit_bytes) {
             live.forget(key.cluster(), &plan.actions);
-        }
-        if !fits {
             left.push(key.clone());
             break;
         }
-        let rest = added.then_some(Rest {
-            wake_at: plan.wake_at,
-            reasons: plan.reasons,
-        });
+        let rest = if writing.knows_all(key, &plan.actions) {
+            let add = || writing.add(key, plan.actions, ctx.now);
+            statistics.encode.time(add).map(|()| Rest {
+                wake_at: plan.wake_at,
+                reasons: plan.reasons,
+            })
+        } else {
+            live.forget(key.cluster(), &plan.actions);
+            None
+        };
         plans.push((key.clone(), rest));
     }
     left.extend(keys.cloned());

@@ -26,6 +26,7 @@ pub mod logs;
 pub mod nodes;
 pub mod operation;
 pub mod ownership;
+mod patience;
 pub mod peers;
 pub mod placement;
 pub mod placer;

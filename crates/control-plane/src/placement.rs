@@ -404,6 +404,15 @@ impl Placement for PlacementService {
             index_micros: micros(&statistics.index),
             encode_micros: micros(&statistics.encode),
             commit_micros: micros(&statistics.commit),
+            view_micros: self
+                .ecs
+                .db
+                .spent_applying()
+                .as_micros()
+                .try_into()
+                .unwrap_or(u64::MAX),
+            dispatch_micros: micros(&statistics.dispatch),
+            report_micros: micros(&statistics.report),
         }))
     }
 }

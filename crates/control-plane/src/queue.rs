@@ -6,8 +6,10 @@
 //! ever want the same instance at once.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use longshore_model::instance::InstanceStatus;
+use longshore_model::task::{DesiredStatus, Task, TaskStatus};
 use longshore_model::{ClusterName, InstanceId, ServiceName, Timestamp};
 use longshore_store::{Change, View};
 
@@ -16,6 +18,14 @@ use crate::controller::Key;
 /// Services that one turn takes, at most. By eye: a decision that changes nothing takes some ten
 /// microseconds, and the view is held meanwhile.
 const MAX_TURN: usize = 64;
+
+/// Services of which no more is new than that tasks of theirs have started are looked at together,
+/// and then not again for a millisecond per so many tasks that they have. A look at a task takes
+/// some hundred nanoseconds, so that reports cost a twentieth of one processor at most, and a
+/// service of a few hundred tasks is looked at with every report.
+const LOOKS_PER_MILLISECOND: usize = 500;
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Whose turn it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +49,12 @@ pub struct Queue {
     alone: BTreeSet<Key>,
     /// Keys whose plans the store refuses: room alone does not wake them, and they go alone.
     resting: BTreeSet<Key>,
+    /// Services with tasks that have started since they were looked at, and how many tasks these
+    /// services have.
+    started: BTreeSet<(ClusterName, ServiceName)>,
+    started_tasks: usize,
+    /// When they are looked at.
+    started_due: Timestamp,
     timers: BTreeSet<(Timestamp, Key)>,
     wakes: BTreeMap<Key, Timestamp>,
     /// What was last seen of each instance, so that a placement, which only counts its version up,
@@ -106,15 +122,43 @@ impl Queue {
                 self.push(Key::Service(cluster.clone(), name.clone()));
             }
             Change::Task(cluster, id, _, service) => {
-                if let Some(service) = service {
-                    self.push(Key::Service(cluster.clone(), service.clone()));
-                }
                 let task = view.tasks.get(&(cluster.clone(), *id));
+                if let Some(service) = service {
+                    if task.is_some_and(|task| only_starts(task)) {
+                        self.note_started(cluster, service, view);
+                    } else {
+                        self.push(Key::Service(cluster.clone(), service.clone()));
+                    }
+                }
                 if !task.is_some_and(|t| t.is_live()) {
                     self.push(Key::Task(cluster.clone(), *id));
                 }
             }
             Change::Instance(cluster, id) => self.note_instance(cluster, *id, view),
+        }
+    }
+
+    fn note_started(&mut self, cluster: &ClusterName, service: &ServiceName, view: &View) {
+        let name = (cluster.clone(), service.clone());
+        if !self.started.contains(&name) {
+            self.started_tasks += view.count_service_tasks(cluster, service);
+            self.started.insert(name);
+        }
+    }
+
+    /// Queues the services with tasks that have started, if it is time.
+    fn push_started(&mut self, now: Timestamp) {
+        // A clock that was set back must not hold them up.
+        let late = self.started_due.since(now) > LONGEST_PAUSE;
+        if self.started.is_empty() || (now < self.started_due && !late) {
+            return;
+        }
+        let looks = u64::try_from(self.started_tasks / LOOKS_PER_MILLISECOND).unwrap_or(u64::MAX);
+        let pause = Duration::from_millis(looks).min(LONGEST_PAUSE);
+        self.started_due = now.after(pause);
+        self.started_tasks = 0;
+        for (cluster, service) in std::mem::take(&mut self.started) {
+            self.push(Key::Service(cluster, service));
         }
     }
 
@@ -162,6 +206,7 @@ impl Queue {
             self.wakes.remove(&key);
             self.push(key);
         }
+        self.push_started(now);
         match self.turns.pop_front()? {
             Turn::One(key) => {
                 self.queued.remove(&key);
@@ -205,19 +250,32 @@ impl Queue {
 
     /// How many keys wait, and how many have a timer.
     pub fn sizes(&self) -> [usize; 2] {
-        [self.queued.len(), self.timers.len()]
+        [self.queued.len() + self.started.len(), self.timers.len()]
     }
 
     /// When the next timer is due.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let started = (!self.started.is_empty()).then_some(self.started_due);
+        timer.into_iter().chain(started).min()
     }
+}
+
+/// Whether no more can be new of a task than that it has started: it was not just made, nor is it
+/// to stop.
+fn only_starts(task: &Task) -> bool {
+    task.desired_status == DesiredStatus::Running
+        && matches!(
+            task.last_status,
+            TaskStatus::Activating | TaskStatus::Running
+        )
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::testing::{put, service_task};
 
     fn key(name: &str) -> Key {
         Key::Service(ClusterName::default_cluster(), name.parse().unwrap())
@@ -318,5 +376,64 @@ mod tests {
         assert_eq!(queue.pop(at(20)), Some(vec![key("a")]));
         queue.settle(&key("a"), None);
         assert_eq!(queue.next_wake(), None);
+    }
+
+    /// So many tasks of `web`, of which the first has changed.
+    fn changed(tasks: u128, status: TaskStatus, desired: DesiredStatus) -> (View, Change) {
+        let mut view = View::default();
+        let mut task = service_task();
+        for number in 2..=tasks {
+            task.id = longshore_model::TaskId::new(number);
+            put(&mut view, &task);
+        }
+        task.id = longshore_model::TaskId::new(1);
+        task.last_status = status;
+        task.desired_status = desired;
+        put(&mut view, &task);
+        let service = task.service.map(|service| service.name);
+        let change = Change::Task(task.cluster, task.id, task.instance, service);
+        (view, change)
+    }
+
+    #[test]
+    fn tasks_that_start_have_a_large_service_looked_at_now_and_then() {
+        let (view, change) = changed(2000, TaskStatus::Running, DesiredStatus::Running);
+        let mut queue = Queue::default();
+        let look = |queue: &mut Queue, millis| {
+            let keys = queue.pop(at(millis));
+            queue.done(&ClusterName::default_cluster());
+            keys
+        };
+        queue.note(&change, &view);
+        assert_eq!(queue.sizes(), [1, 0]);
+        assert_eq!(look(&mut queue, 1000), Some(vec![key("web")]));
+        // 2,000 tasks are four milliseconds' worth.
+        queue.note(&change, &view);
+        queue.note(&change, &view);
+        assert_eq!(queue.next_wake(), Some(at(1004)));
+        assert_eq!(look(&mut queue, 1003), None);
+        assert_eq!(look(&mut queue, 1004), Some(vec![key("web")]));
+        assert_eq!(queue.next_wake(), None);
+        // A clock that is set back does not hold it up.
+        queue.note(&change, &view);
+        assert_eq!(look(&mut queue, 5), Some(vec![key("web")]));
+    }
+
+    #[test]
+    fn a_task_that_is_made_or_stops_has_its_service_looked_at_at_once() {
+        for (status, desired) in [
+            (TaskStatus::Pending, DesiredStatus::Running),
+            (TaskStatus::Running, DesiredStatus::Stopped),
+            (TaskStatus::Stopped, DesiredStatus::Stopped),
+        ] {
+            let (view, change) = changed(1, status, desired);
+            let mut queue = Queue::default();
+            for _ in 0..2 {
+                queue.note(&change, &view);
+                assert_eq!(queue.pop(at(1000)), Some(vec![key("web")]), "{status}");
+                queue.done(&ClusterName::default_cluster());
+                while queue.pop(at(1000)).is_some() {}
+            }
+        }
     }
 }

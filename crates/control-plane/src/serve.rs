@@ -36,6 +36,7 @@ use crate::identity::installation;
 use crate::leader;
 use crate::logs::{Asker, LogsService};
 use crate::nodes::NodesService;
+use crate::patience::answered;
 use crate::peers::{Peers, PeersService};
 use crate::placement::PlacementService;
 use crate::placer::{SchedulerPlacer, Scheduling};
@@ -70,18 +71,30 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
     // An embedded store holds the lock on the directory, so it is opened before anything is
     // written there.
     let store = store::open(&args.store, &args.data_dir).await?;
-    crate::operation::refuse_unfinished(&*store).await?;
-    let db = Db::open(Arc::clone(&store))
+    answered(&stop, async || {
+        crate::operation::refuse_unfinished(&*store).await
+    })
+    .await?;
+    let db = answered(&stop, async || {
+        Db::open(Arc::clone(&store))
+            .await
+            .context("cannot read the store")
+    })
+    .await?;
+    answered(&stop, async || {
+        db.barrier().await.context("cannot read the store")
+    })
+    .await?;
+    let common = answered(&stop, async || {
+        installation::join(
+            &db,
+            &args.data_dir,
+            &args.account_id,
+            args.replace_authority,
+            now(),
+        )
         .await
-        .context("cannot read the store")?;
-    db.barrier().await.context("cannot read the store")?;
-    let common = installation::join(
-        &db,
-        &args.data_dir,
-        &args.account_id,
-        args.replace_authority,
-        now(),
-    )
+    })
     .await?;
     let people = bind(args.listen).await?;
     let agents = bind(args.agent_listen).await?;
@@ -103,11 +116,17 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
     });
     let presence =
         table::encode(&own).context("cannot write down that this control plane lives")?;
-    let presence = store
-        .announce(own.key(), presence)
-        .await
-        .context("cannot announce this control plane")?;
-    db.barrier().await.context("cannot read the store")?;
+    let presence = answered(&stop, async || {
+        store
+            .announce(own.key(), presence.clone())
+            .await
+            .context("cannot announce this control plane")
+    })
+    .await?;
+    answered(&stop, async || {
+        db.barrier().await.context("cannot read the store")
+    })
+    .await?;
     let authority = Arc::new(common.authority);
     let standing = Standing::new(own.id);
     let peers = Arc::new(Peers::new(own.id, &authority)?);
@@ -117,6 +136,7 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         Arc::clone(&authority),
         sessions.clone(),
         Arc::clone(&standing),
+        Arc::clone(&scheduling),
         &common.history,
         stop.clone(),
     );

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// How patient the controllers are. Every value is a flag of the binary.
+/// How patient the controllers are; every such value is a flag of the binary. And how much they
+/// may commit at once, which depends on the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// How long a task without health checks must be RUNNING to count as healthy. ECS waits 40 s
@@ -12,6 +13,21 @@ pub struct Settings {
     pub lost_after: Duration,
     /// How long STOPPED tasks stay visible. ECS promises an hour.
     pub stopped_retention: Duration,
+    /// Bytes of the plans that are committed together.
+    pub commit_bytes: usize,
+}
+
+/// What an etcd takes that was not told otherwise, which is 1.5 MiB, with room to spare.
+const SHARED_COMMIT_BYTES: usize = 1024 * 1024;
+/// Half of what any commit may have. More would make others wait for the disk for long.
+const OWN_COMMIT_BYTES: usize = longshore_store::MAX_COMMIT_BYTES / 2;
+
+/// Bytes of the plans that are committed together, in a store that is shared or our own.
+pub const fn commit_bytes(is_shared: bool) -> usize {
+    match is_shared {
+        true => SHARED_COMMIT_BYTES,
+        false => OWN_COMMIT_BYTES,
+    }
 }
 
 impl Default for Settings {
@@ -20,6 +36,7 @@ impl Default for Settings {
             healthy_after: Duration::from_secs(5),
             lost_after: Duration::from_secs(60),
             stopped_retention: Duration::from_secs(3600),
+            commit_bytes: commit_bytes(true),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What placement has done since the process began, and how long it took. Read over
+//! What placement and the gateway have done since the process began, and how long it took. Read over
 //! `longshore.placement.v1.Placement/ReadStatistics`; nothing is decided from it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,6 +58,10 @@ pub struct Statistics {
     pub encode: Counter,
     /// Commits, from the store's queue to the view.
     pub commit: Counter,
+    /// Making out what agents are told of their tasks.
+    pub dispatch: Counter,
+    /// Taking over what agents report of their tasks.
+    pub report: Counter,
     /// Services that wait for room; set, not added to.
     pub waiting: AtomicU64,
 }

@@ -1,11 +1,13 @@
 //! Records for unit tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use longshore_model::instance::{Connection, Incarnation, Instance, InstanceStatus, Resources};
 use longshore_model::replica::Replica;
-use longshore_model::{ClusterName, InstanceId, ReplicaId, Timestamp};
+use longshore_model::task::{NewTask, Overrides, ServiceTask, Task};
+use longshore_model::task_definition::{TaskDefinition, TaskDefinitionStatus};
+use longshore_model::{ClusterName, DeploymentId, InstanceId, ReplicaId, TaskId, Timestamp};
 use longshore_store::table::{self, Record};
 use longshore_store::{Entry, Event, View};
 
@@ -68,4 +70,43 @@ pub(crate) fn instance(id: InstanceId, connection: Connection) -> Instance {
         version: 1,
         tags: BTreeMap::new(),
     }
+}
+
+fn definition() -> TaskDefinition {
+    TaskDefinition {
+        family: "web".parse().unwrap(),
+        revision: 1,
+        status: TaskDefinitionStatus::Active,
+        network_mode: None,
+        cpu: None,
+        memory: None,
+        containers: Vec::new(),
+        requires_compatibilities: BTreeSet::new(),
+        requires_attributes: BTreeSet::new(),
+        placement_constraints: Vec::new(),
+        registered_at: Timestamp::default(),
+        registered_by: String::new(),
+        deregistered_at: None,
+        tags: BTreeMap::new(),
+        recorded: longshore_model::recorded::Recorded::default(),
+    }
+}
+
+/// A PENDING task of the service `web`.
+pub(crate) fn service_task() -> Task {
+    let new = NewTask {
+        id: TaskId::new(1),
+        instance: InstanceId::new(2),
+        cluster: ClusterName::default_cluster(),
+        group: "service:web".to_owned(),
+        started_by: None,
+        service: Some(ServiceTask {
+            name: "web".parse().unwrap(),
+            deployment: DeploymentId::new(1),
+        }),
+        launch_type: "EC2".to_owned(),
+        overrides: Overrides::default(),
+        tags: BTreeMap::new(),
+    };
+    Task::new(new, &definition(), Timestamp::default())
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Text that is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,11 +17,36 @@ pub struct InvalidId {
     pub expected: &'static str,
 }
 
+/// Digits of an id.
+const HEX_DIGITS: usize = 32;
+
+/// The lowercase hex digits of a value, and room for them.
+fn hex(value: u128, room: &mut [u8; HEX_DIGITS]) -> &str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in room.chunks_exact_mut(2).zip(value.to_be_bytes()) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    std::str::from_utf8(room).unwrap_or_default()
+}
+
+/// Reads what [`hex`] writes, and nothing else.
+fn unhex(text: &str) -> Option<u128> {
+    let digits: &[u8; HEX_DIGITS] = text.as_bytes().try_into().ok()?;
+    digits.iter().try_fold(0_u128, |value, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(value << 4 | u128::from(digit))
+    })
+}
+
 macro_rules! hex_id {
     ($(#[$doc:meta])* $type:ident, $noun:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(u128);
 
         impl $type {
@@ -38,7 +63,7 @@ macro_rules! hex_id {
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:032x}", self.0)
+                f.write_str(hex(self.0, &mut [0; HEX_DIGITS]))
             }
         }
 
@@ -46,16 +71,23 @@ macro_rules! hex_id {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                let lowercase_hex =
-                    text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-                match u128::from_str_radix(text, 16) {
-                    Ok(value) if text.len() == 32 && lowercase_hex => Ok(Self(value)),
-                    _ => Err(InvalidId {
-                        noun: $noun,
-                        value: text.to_owned(),
-                        expected: "32 lowercase hex digits",
-                    }),
-                }
+                unhex(text).map(Self).ok_or_else(|| InvalidId {
+                    noun: $noun,
+                    value: text.to_owned(),
+                    expected: "32 lowercase hex digits",
+                })
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(hex(self.0, &mut [0; HEX_DIGITS]))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                crate::text::parse(deserializer)
             }
         }
 

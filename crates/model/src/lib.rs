@@ -30,6 +30,7 @@ pub mod service;
 pub mod tag;
 pub mod task;
 pub mod task_definition;
+mod text;
 pub mod time;
 pub mod unit;
 

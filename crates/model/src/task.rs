@@ -18,7 +18,8 @@ use crate::unit::{CpuUnits, Mib, Port, Protocol};
 pub const MAX_REASON_LENGTH: usize = 1024;
 
 /// A task. Created whole by whoever places it, the API or the service controller; after that each
-/// field has the one writer it names.
+/// field has the one writer it names. What is not there is not written down, since most tasks have
+/// little of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// Never reused. Writer: the creator.
@@ -36,14 +37,18 @@ pub struct Task {
     /// Reserved on the instance until the task is STOPPED. Writer: the creator.
     pub demand: Resources,
     /// Task-level CPU limit. Writer: the creator.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<CpuUnits>,
     /// Task-level memory limit. Writer: the creator.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Mib>,
     /// `service:NAME`, `family:NAME` or what the caller chose. Writer: the creator.
     pub group: String,
     /// Deployment id of a service task, or what the caller gave. Writer: the creator.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_by: Option<String>,
     /// The service it belongs to. Writer: the creator.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceTask>,
     /// `EC2` or `EXTERNAL`. Writer: the creator.
     pub launch_type: String,
@@ -60,20 +65,28 @@ pub struct Task {
     /// Writer: the creator.
     pub created_at: Timestamp,
     /// Writer: the gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_started_at: Option<Timestamp>,
     /// Writer: the gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_stopped_at: Option<Timestamp>,
     /// When it was first reported RUNNING, by the control plane's clock. Writer: the gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When its desired status became STOPPED. Writer: whoever did that.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stopping_at: Option<Timestamp>,
     /// When the first essential container stopped. Writer: the gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub execution_stopped_at: Option<Timestamp>,
     /// When it was known to be STOPPED, by the control plane's clock. Writer: as `last_status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped_at: Option<Timestamp>,
     /// Why it stopped. Writer: whoever stopped it first.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_code: Option<StopCode>,
     /// In words. Writer: as `stop_code`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped_reason: Option<String>,
     /// Grows with every change. Writers: all of the above.
     pub version: u64,
@@ -253,22 +266,28 @@ pub struct Container {
     /// From the definition.
     pub image: String,
     /// Digest of the image it runs, once known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub image_digest: Option<String>,
     /// Never goes back.
     pub last_status: ContainerStatus,
     /// Docker's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_id: Option<String>,
     /// Set once it exited; never for one that did not start.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// Why it stopped or did not start.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Where its ports are reached.
     pub network_bindings: Vec<NetworkBinding>,
     /// From the definition, for Describe.
     pub cpu: CpuUnits,
     /// From the definition, for Describe.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Mib>,
     /// From the definition, for Describe.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_reservation: Option<Mib>,
 }
 
@@ -289,8 +308,10 @@ pub struct NetworkBinding {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Overrides {
     /// Task-level CPU instead of the definition's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<CpuUnits>,
     /// Task-level memory instead of the definition's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Mib>,
     /// By container, in the order given.
     pub containers: Vec<ContainerOverride>,
@@ -302,14 +323,18 @@ pub struct ContainerOverride {
     /// Must occur in the definition.
     pub name: String,
     /// Replaces the definition's command when not `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
     /// Added to the definition's, name by name.
     pub environment: BTreeMap<String, String>,
     /// Instead of the definition's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<CpuUnits>,
     /// Instead of the definition's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Mib>,
     /// Instead of the definition's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_reservation: Option<Mib>,
 }
 
@@ -452,39 +477,51 @@ impl Task {
         if !self.is_live() || report.last_status < self.last_status {
             return false;
         }
-        let before = self.clone();
-        self.last_status = report.last_status;
+        let mut changed = set(&mut self.last_status, report.last_status);
         for container in &mut self.containers {
             if let Some(reported) = report.containers.iter().find(|c| c.name == container.name) {
-                container.apply_report(reported);
+                changed |= container.apply_report(reported);
             }
         }
-        self.pull_started_at = self.pull_started_at.or(report.pull_started_at);
-        self.pull_stopped_at = self.pull_stopped_at.or(report.pull_stopped_at);
+        changed |= keep_first(&mut self.pull_started_at, report.pull_started_at);
+        changed |= keep_first(&mut self.pull_stopped_at, report.pull_stopped_at);
         // Health is counted from here, so it is the control plane's clock and not the node's.
-        self.started_at = self.started_at.or(report.started_at.map(|_| now));
-        self.execution_stopped_at = self.execution_stopped_at.or(report.execution_stopped_at);
+        changed |= keep_first(&mut self.started_at, report.started_at.map(|_| now));
+        changed |= keep_first(&mut self.execution_stopped_at, report.execution_stopped_at);
         if report.last_status >= TaskStatus::Stopping {
             if self.desired_status == DesiredStatus::Running {
                 self.desired_status = DesiredStatus::Stopped;
                 self.stopping_at = Some(report.execution_stopped_at.unwrap_or(now));
+                changed = true;
             }
             if self.stop_code.is_none() {
-                self.stop_code = report.stop_code;
-                self.stopped_reason = report.stopped_reason.as_deref().map(clip);
+                changed |= set(&mut self.stop_code, report.stop_code);
+                let reason = report.stopped_reason.as_deref().map(clip);
+                changed |= set(&mut self.stopped_reason, reason);
             }
         }
         if report.last_status == TaskStatus::Stopped {
             // How long it stays visible and whether it lasted are counted with this, so it is the
             // control plane's clock and not the node's.
-            self.stopped_at = Some(now);
+            changed |= set(&mut self.stopped_at, Some(now));
         }
-        let changed = *self != before;
         if changed {
             self.version += 1;
         }
         changed
     }
+}
+
+/// Sets a field; whether it is another now.
+fn set<T: PartialEq>(field: &mut T, value: T) -> bool {
+    let changed = *field != value;
+    *field = value;
+    changed
+}
+
+/// Sets a field that is not set; whether it is another now.
+fn keep_first<T: PartialEq>(field: &mut Option<T>, value: Option<T>) -> bool {
+    field.is_none() && set(field, value)
 }
 
 impl Container {
@@ -499,23 +536,27 @@ impl Container {
         }
     }
 
-    fn apply_report(&mut self, report: &crate::report::ContainerReport) {
+    fn apply_report(&mut self, report: &crate::report::ContainerReport) -> bool {
         if report.last_status < self.last_status {
-            return;
+            return false;
         }
-        self.last_status = report.last_status;
-        let newer = |new: &Option<String>, old: &mut Option<String>| {
-            if new.is_some() {
-                old.clone_from(new);
+        let mut changed = set(&mut self.last_status, report.last_status);
+        let mut newer = |new: Option<&String>, old: &mut Option<String>| {
+            if new.is_some() && new != old.as_ref() {
+                *old = new.cloned();
+                changed = true;
             }
         };
-        newer(&report.runtime_id, &mut self.runtime_id);
-        newer(&report.image_digest, &mut self.image_digest);
-        newer(&report.reason.as_deref().map(clip), &mut self.reason);
-        self.exit_code = report.exit_code.or(self.exit_code);
-        if !report.network_bindings.is_empty() {
+        newer(report.runtime_id.as_ref(), &mut self.runtime_id);
+        newer(report.image_digest.as_ref(), &mut self.image_digest);
+        let reason = report.reason.as_deref().map(clip);
+        newer(reason.as_ref(), &mut self.reason);
+        changed |= report.exit_code.is_some() && set(&mut self.exit_code, report.exit_code);
+        if !report.network_bindings.is_empty() && report.network_bindings != self.network_bindings {
             self.network_bindings.clone_from(&report.network_bindings);
+            changed = true;
         }
+        changed
     }
 }
 

@@ -79,10 +79,12 @@ impl<'a> Attempt<'a> {
                 placement.lack = Some(Lack::new(Arc::clone(request)));
                 break;
             };
+            // Before the instance is looked at: the two lie apart in memory and are waited for at once.
+            let known = class.known(place);
             placement
                 .placed
                 .extend(self.take(place, request, &mut shared));
-            class.learn(place, self.index.slot_at(place).map(|slot| &*slot));
+            class.learn_beyond(known, place, self.index.slot_at(place).map(|slot| &*slot));
         }
         self.index.return_class(class);
         placement
@@ -107,11 +109,10 @@ impl<'a> Attempt<'a> {
 
     fn take(&mut self, place: usize, request: &Request, shared: &mut Shared) -> Option<Placed> {
         let slot = self.index.slot_at(place)?;
-        let gpus: Vec<String> = slot
-            .free_gpus()
-            .take(request.gpus as usize)
-            .cloned()
-            .collect();
+        let gpus: Vec<String> = match request.gpus {
+            0 => Vec::new(),
+            count => slot.free_gpus().take(count as usize).cloned().collect(),
+        };
         let demand = shared.with(&gpus);
         slot.take(&demand);
         shared.group = slot.count(&shared.group, 1, 1);

@@ -78,7 +78,7 @@ struct Values {
 
 /// What is known of one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Record {
+pub(crate) struct Record {
     /// Generation of the instance it was learned from.
     generation: u64,
     /// The instance's place among ties.
@@ -186,12 +186,21 @@ impl Class {
         }
     }
 
+    /// What is known of the instance at this place.
+    pub(crate) fn known(&self, at: usize) -> Record {
+        self.records.get(at).copied().unwrap_or_default()
+    }
+
     /// Learns one instance anew.
     pub(crate) fn learn(&mut self, at: usize, slot: Option<&Slot>) {
+        self.learn_beyond(self.known(at), at, slot);
+    }
+
+    /// Learns one instance anew of which `old` is known.
+    pub(crate) fn learn_beyond(&mut self, old: Record, at: usize, slot: Option<&Slot>) {
         if self.records.len() <= at {
             self.records.resize(at + 1, Record::default());
         }
-        let old = self.records[at];
         let new = slot.map_or_else(Record::default, |slot| self.record(slot, &old));
         if new == old {
             return;
@@ -204,6 +213,8 @@ impl Class {
         if recounted {
             self.drop_wanted(old.cell, old.wanted);
             self.add_wanted(new.cell, new.wanted);
+        }
+        if old.cell != new.cell {
             self.refresh_all_with(old.cell);
         }
         self.refresh_all_with_or_one(new.cell, recounted);
@@ -320,15 +331,19 @@ impl Class {
 
     /// Brings the places of this cell, and of those that share a counted value with it, up to date.
     fn refresh_all_with(&mut self, cell: u32) {
-        let Some(this) = self.cells.get(cell as usize) else {
-            return;
-        };
-        let mut touched = vec![cell];
-        for (value, values) in this.values.iter().zip(&self.values) {
-            let sharing = &values.cells[*value as usize];
-            touched.extend(sharing.iter().filter(|other| **other != cell));
+        let at = cell as usize;
+        for spread in 0..self.values.len() {
+            let Some(value) = self.cells.get(at).map(|cell| cell.values[spread] as usize) else {
+                return;
+            };
+            for sharing in 0..self.values[spread].cells[value].len() {
+                let other = self.values[spread].cells[value][sharing];
+                if other != cell {
+                    self.refresh(other);
+                }
+            }
         }
-        touched.into_iter().for_each(|cell| self.refresh(cell));
+        self.refresh(cell);
     }
 
     fn refresh_all_with_or_one(&mut self, cell: u32, all: bool) {

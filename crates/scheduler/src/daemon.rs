@@ -22,7 +22,7 @@ pub(crate) fn belongs(slot: &Slot, daemon: &Request) -> bool {
         && daemon.gpus as usize <= registered.gpus.len()
         && demand.tcp_ports.is_disjoint(&registered.tcp_ports)
         && demand.udp_ports.is_disjoint(&registered.udp_ports);
-    slot.state.active && large && filter::belongs(slot, daemon, &statics)
+    slot.is_active() && large && filter::belongs(slot, daemon, &statics)
 }
 
 /// Where the tasks of a daemon are and should be.

@@ -99,21 +99,25 @@ impl Check {
 pub(crate) struct Statics {
     attributes: bool,
     zone: bool,
-    /// A bit for each constraint that fails and reads nothing that tasks change.
+    /// A bit for each constraint that reads nothing that tasks change.
+    settled: u32,
+    /// A bit for each of these that fails.
     failing: u32,
 }
 
 impl Statics {
     pub(crate) fn of(slot: &Slot, request: &Request, attributes: bool) -> Self {
-        let mut failing = 0;
+        let (mut settled, mut failing) = (0, 0);
         for (index, constraint) in request.binding().iter().enumerate() {
-            if is_static(index, constraint) && !holds(slot, request, constraint) {
-                failing |= 1 << index;
+            if is_static(index, constraint) {
+                settled |= 1 << index;
+                failing |= u32::from(!holds(slot, request, constraint)) << index;
             }
         }
         Self {
             attributes,
             zone: in_zone(slot, request),
+            settled,
             failing,
         }
     }
@@ -161,8 +165,8 @@ fn holds(slot: &Slot, request: &Request, constraint: &PlacementConstraint) -> bo
 fn passes(slot: &Slot, request: &Request, statics: &Statics, check: Check) -> bool {
     let (kind, demand) = (request.kind, &request.demand);
     match check {
-        Check::Active => slot.state.active,
-        Check::Agent => slot.state.connected,
+        Check::Active => slot.is_active(),
+        Check::Agent => slot.is_connected(),
         Check::Attributes => statics.attributes,
         Check::Zone => statics.zone,
         Check::Cpu => demand.cpu.0 <= slot.left_cpu(kind),
@@ -184,14 +188,12 @@ fn passes(slot: &Slot, request: &Request, statics: &Statics, check: Check) -> bo
             request.port_count() == 0 || request.port_count() <= slot.left_ports(kind)
         }
         Check::Constraint(index) => {
-            let Some(constraint) = request.binding().get(usize::from(index)) else {
-                return true;
-            };
-            if is_static(usize::from(index), constraint) {
-                statics.failing & (1 << index) == 0
-            } else {
-                holds(slot, request, constraint)
+            let bit = 1_u32.checked_shl(u32::from(index)).unwrap_or(0);
+            if statics.settled & bit != 0 {
+                return statics.failing & bit == 0;
             }
+            let constraint = request.binding().get(usize::from(index));
+            constraint.is_none_or(|constraint| holds(slot, request, constraint))
         }
     }
 }

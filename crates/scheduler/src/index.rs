@@ -76,7 +76,7 @@ impl Index {
     pub fn upsert(&mut self, state: InstanceState) -> Delta {
         let place = self.places.get(&state.id).copied();
         if let Some(slot) = place.and_then(|place| self.slots[place].as_mut()) {
-            if slot.state == state {
+            if *slot.state == state {
                 return slot.delta(false);
             }
             self.names.leave(&slot.state);

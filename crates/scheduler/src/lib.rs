@@ -36,6 +36,7 @@ pub mod exhaustive;
 mod explain;
 pub mod filter;
 mod fix;
+mod group;
 mod index;
 mod lack;
 mod names;

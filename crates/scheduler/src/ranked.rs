@@ -1,8 +1,8 @@
 //! A sorted list that can be changed anywhere and asked for its n-th entry.
 
 /// Entries per chunk before it is split. Chosen so that moving half a chunk costs about as much as
-/// finding it: 512 entries of 24 bytes are 12 KiB.
-const CHUNK: usize = 512;
+/// finding it: 256 entries of 24 bytes are 6 KiB.
+const CHUNK: usize = 256;
 
 /// Entries in order, none twice. Changes and look-ups take a search plus one pass over the chunk
 /// lengths, of which there are a few hundred at 100,000 entries.

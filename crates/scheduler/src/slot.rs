@@ -8,6 +8,7 @@ use longshore_model::placement::MAX_PORTS_PER_INSTANCE;
 use longshore_model::query::Subject;
 use longshore_model::{InstanceId, Port, TaskId, Timestamp};
 
+use crate::group::{GroupCount, Groups};
 use crate::lack::Delta;
 use crate::order;
 use crate::request::{Kind, Request};
@@ -51,21 +52,49 @@ impl Ports {
     }
 }
 
-/// Sums of what is taken. Wide, so that adding and taking away are exact whatever was registered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
+/// Amounts. Wide, so that adding and taking away are exact whatever was registered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sums {
     cpu: u64,
     memory: u64,
     network_interfaces: u64,
-    pub(crate) tcp: Ports,
-    pub(crate) udp: Ports,
 }
 
-impl Usage {
+impl Sums {
+    fn of(resources: &Resources) -> Self {
+        Self {
+            cpu: u64::from(resources.cpu.0),
+            memory: u64::from(resources.memory.0),
+            network_interfaces: u64::from(resources.network_interfaces),
+        }
+    }
+
     fn take(&mut self, demand: &Resources) {
-        self.cpu += u64::from(demand.cpu.0);
-        self.memory += u64::from(demand.memory.0);
-        self.network_interfaces += u64::from(demand.network_interfaces);
+        let more = Self::of(demand);
+        self.cpu += more.cpu;
+        self.memory += more.memory;
+        self.network_interfaces += more.network_interfaces;
+    }
+
+    fn free(&mut self, demand: &Resources) {
+        let less = Self::of(demand);
+        self.cpu = self.cpu.saturating_sub(less.cpu);
+        self.memory = self.memory.saturating_sub(less.memory);
+        self.network_interfaces = self
+            .network_interfaces
+            .saturating_sub(less.network_interfaces);
+    }
+}
+
+/// Host ports of both protocols.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct HostPorts {
+    tcp: Ports,
+    udp: Ports,
+}
+
+impl HostPorts {
+    fn take(&mut self, demand: &Resources) {
         demand
             .tcp_ports
             .iter()
@@ -77,11 +106,6 @@ impl Usage {
     }
 
     fn free(&mut self, demand: &Resources) {
-        self.cpu = self.cpu.saturating_sub(u64::from(demand.cpu.0));
-        self.memory = self.memory.saturating_sub(u64::from(demand.memory.0));
-        self.network_interfaces = self
-            .network_interfaces
-            .saturating_sub(u64::from(demand.network_interfaces));
         demand
             .tcp_ports
             .iter()
@@ -91,13 +115,6 @@ impl Usage {
             .iter()
             .for_each(|port| self.udp.free(*port));
     }
-}
-
-/// Tasks of one group on one instance that are not STOPPED, placements not committed among them.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct GroupCount {
-    pub(crate) live: u32,
-    pub(crate) wanted: u32,
 }
 
 /// One task on an instance. Most take no ports and no devices, so those are behind a box.
@@ -110,77 +127,95 @@ pub(crate) struct Held {
 }
 
 /// What the index keeps of one instance.
+///
+/// A placement touches another instance than the one before, so what it costs in a large cluster is
+/// the memory it has to wait for: what every placement reads is here, the rest is behind boxes.
 #[derive(Debug, Clone)]
 pub(crate) struct Slot {
-    pub(crate) state: InstanceState,
+    id: InstanceId,
     /// Place among ties.
     pub(crate) order: u64,
     /// Tells this registration of an id from an earlier one.
     pub(crate) born: u64,
     /// Another number whenever `state` is another, never used again.
     pub(crate) generation: u64,
-    /// The set of its attribute names; equal numbers, equal sets.
-    pub(crate) names: u64,
-    taken: Usage,
+    registered: Sums,
+    taken: Sums,
     /// Room kept for daemons that are not there yet.
-    reserved: Usage,
+    reserved: Sums,
     reserved_gpus: u32,
     keeps: bool,
+    active: bool,
+    connected: bool,
+    groups: Groups,
+    pub(crate) state: Box<InstanceState>,
+    ports: Box<HostPorts>,
+    reserved_ports: Box<HostPorts>,
+    /// The set of its attribute names; equal numbers, equal sets.
+    pub(crate) names: u64,
     /// GPU ids in use, with by how many.
     devices: BTreeMap<String, u32>,
     pub(crate) tasks: BTreeMap<TaskId, Held>,
-    pub(crate) groups: BTreeMap<Arc<str>, GroupCount>,
     running: u32,
 }
 
-fn left(registered: u32, taken: u64) -> u32 {
-    u32::try_from(u64::from(registered).saturating_sub(taken)).unwrap_or(u32::MAX)
+fn left(registered: u64, taken: u64) -> u32 {
+    u32::try_from(registered.saturating_sub(taken)).unwrap_or(u32::MAX)
 }
 
 impl Slot {
     pub(crate) fn new(state: InstanceState, born: u64) -> Self {
         let mut slot = Self {
+            id: state.id,
             order: order::of_instance(state.id),
             born,
             generation: born,
-            names: 0,
-            taken: Usage::default(),
-            reserved: Usage::default(),
+            registered: Sums::default(),
+            taken: Sums::default(),
+            reserved: Sums::default(),
             reserved_gpus: 0,
             keeps: false,
+            active: false,
+            connected: false,
+            groups: Groups::default(),
+            state: Box::new(state),
+            ports: Box::default(),
+            reserved_ports: Box::default(),
+            names: 0,
             devices: BTreeMap::new(),
             tasks: BTreeMap::new(),
-            groups: BTreeMap::new(),
             running: 0,
-            state,
         };
-        slot.take_own_ports(true);
+        slot.take_over();
         slot
     }
 
     /// Takes over another state of the same instance.
     pub(crate) fn replace(&mut self, state: InstanceState, generation: u64) {
-        self.take_own_ports(false);
-        self.state = state;
-        self.take_own_ports(true);
+        self.ports.free(&self.state.registered);
+        *self.state = state;
         self.generation = generation;
+        self.take_over();
     }
 
-    fn take_own_ports(&mut self, take: bool) {
-        let own = Resources {
-            tcp_ports: self.state.registered.tcp_ports.clone(),
-            udp_ports: self.state.registered.udp_ports.clone(),
-            ..Resources::default()
-        };
-        if take {
-            self.taken.take(&own);
-        } else {
-            self.taken.free(&own);
-        }
+    /// Brings what is derived from the state up to it. The ports that it registers are its own.
+    fn take_over(&mut self) {
+        self.registered = Sums::of(&self.state.registered);
+        self.active = self.state.active;
+        self.connected = self.state.connected;
+        self.ports.take(&self.state.registered);
     }
 
     pub(crate) fn id(&self) -> InstanceId {
-        self.state.id
+        self.id
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.active
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected
     }
 
     /// The zone it is in, or the empty string.
@@ -190,7 +225,8 @@ impl Slot {
     }
 
     pub(crate) fn add_task(&mut self, task: TaskState) {
-        let group = self.count(&task.group, 1, i64::from(task.wanted));
+        let group = Arc::from(task.group);
+        let group = self.count(&group, 1, i64::from(task.wanted));
         self.running += u32::from(task.running);
         self.take(&task.demand);
         let held = Held {
@@ -221,6 +257,7 @@ impl Slot {
     /// Takes what one placed task takes, its devices among it.
     pub(crate) fn take(&mut self, demand: &Resources) {
         self.taken.take(demand);
+        self.ports.take(demand);
         for device in &demand.gpus {
             *self.devices.entry(device.clone()).or_default() += 1;
         }
@@ -229,6 +266,7 @@ impl Slot {
     /// Gives back what [`Slot::take`] took.
     pub(crate) fn free(&mut self, demand: &Resources) {
         self.taken.free(demand);
+        self.ports.free(demand);
         for device in &demand.gpus {
             if let Some(users) = self.devices.get_mut(device) {
                 *users -= 1;
@@ -240,37 +278,29 @@ impl Slot {
     }
 
     /// Counts tasks of a group; returns the group's shared name.
-    pub(crate) fn count(&mut self, group: &str, live: i64, wanted: i64) -> Arc<str> {
-        let name = match self.groups.get_key_value(group) {
-            Some((name, _)) => Arc::clone(name),
-            None => Arc::from(group),
-        };
-        let count = self.groups.entry(Arc::clone(&name)).or_default();
-        let moved = |value: u32, by: i64| u32::try_from(i64::from(value) + by).unwrap_or(0);
-        count.live = moved(count.live, live);
-        count.wanted = moved(count.wanted, wanted);
-        if count.live == 0 {
-            self.groups.remove(&*name);
-        }
-        name
+    pub(crate) fn count(&mut self, group: &Arc<str>, live: i64, wanted: i64) -> Arc<str> {
+        self.groups.count(group, live, wanted)
     }
 
     pub(crate) fn group(&self, group: &str) -> GroupCount {
-        self.groups.get(group).copied().unwrap_or_default()
+        self.groups.of(group)
     }
 
     /// Keeps room for daemons: what they demand, and how many devices. Returns whether that is
     /// other room than before.
     pub(crate) fn reserve<'a>(&mut self, daemons: impl Iterator<Item = &'a Request>) -> bool {
-        let before = (std::mem::take(&mut self.reserved), self.reserved_gpus);
+        let before = (self.reserved, self.reserved_gpus);
+        let ports = std::mem::take(&mut *self.reserved_ports);
+        self.reserved = Sums::default();
         self.reserved_gpus = 0;
         self.keeps = false;
         for daemon in daemons {
             self.keeps = true;
             self.reserved.take(&daemon.demand);
+            self.reserved_ports.take(&daemon.demand);
             self.reserved_gpus += daemon.gpus;
         }
-        before.0 != self.reserved || before.1 != self.reserved_gpus
+        before != (self.reserved, self.reserved_gpus) || ports != *self.reserved_ports
     }
 
     /// Whether room is kept for a daemon now.
@@ -278,25 +308,32 @@ impl Slot {
         self.keeps
     }
 
-    /// Daemons may use what is kept for daemons: theirs is among it.
-    fn kept(&self, kind: Kind) -> Option<&Usage> {
-        (kind != Kind::Daemon).then_some(&self.reserved)
+    /// What is kept from a task of this kind. Daemons may use what is kept for daemons: theirs is
+    /// among it.
+    fn kept(&self, kind: Kind) -> Sums {
+        match kind {
+            Kind::Daemon => Sums::default(),
+            _ => self.reserved,
+        }
+    }
+
+    fn kept_ports(&self, kind: Kind) -> Option<&HostPorts> {
+        (self.keeps && kind != Kind::Daemon).then_some(&self.reserved_ports)
     }
 
     pub(crate) fn left_cpu(&self, kind: Kind) -> u32 {
-        let kept = self.kept(kind).map_or(0, |kept| kept.cpu);
-        left(self.state.registered.cpu.0, self.taken.cpu + kept)
+        left(self.registered.cpu, self.taken.cpu + self.kept(kind).cpu)
     }
 
     pub(crate) fn left_memory(&self, kind: Kind) -> u32 {
-        let kept = self.kept(kind).map_or(0, |kept| kept.memory);
-        left(self.state.registered.memory.0, self.taken.memory + kept)
+        let kept = self.kept(kind).memory;
+        left(self.registered.memory, self.taken.memory + kept)
     }
 
     pub(crate) fn left_interfaces(&self, kind: Kind) -> u32 {
-        let kept = self.kept(kind).map_or(0, |kept| kept.network_interfaces);
+        let kept = self.kept(kind).network_interfaces;
         left(
-            self.state.registered.network_interfaces,
+            self.registered.network_interfaces,
             self.taken.network_interfaces + kept,
         )
     }
@@ -322,26 +359,26 @@ impl Slot {
 
     /// How many more host ports may be taken.
     pub(crate) fn left_ports(&self, kind: Kind) -> u32 {
-        let kept = self.kept(kind).map_or(0, |kept| {
-            kept.tcp.beside(&self.taken.tcp) + kept.udp.beside(&self.taken.udp)
+        let kept = self.kept_ports(kind).map_or(0, |kept| {
+            kept.tcp.beside(&self.ports.tcp) + kept.udp.beside(&self.ports.udp)
         });
-        let taken = self.taken.tcp.len() + self.taken.udp.len() + kept;
+        let taken = self.ports.tcp.len() + self.ports.udp.len() + kept;
         MAX_PORTS_PER_INSTANCE.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
     }
 
     pub(crate) fn has_tcp(&self, kind: Kind, port: Port) -> bool {
-        self.taken.tcp.has(port) || self.kept(kind).is_some_and(|kept| kept.tcp.has(port))
+        self.ports.tcp.has(port) || self.kept_ports(kind).is_some_and(|kept| kept.tcp.has(port))
     }
 
     pub(crate) fn has_udp(&self, kind: Kind, port: Port) -> bool {
-        self.taken.udp.has(port) || self.kept(kind).is_some_and(|kept| kept.udp.has(port))
+        self.ports.udp.has(port) || self.kept_ports(kind).is_some_and(|kept| kept.udp.has(port))
     }
 
     /// What a change that just happened means to those who wait.
     pub(crate) fn delta(&self, gained: bool) -> Delta {
         Delta {
             instance: self.id(),
-            takes: self.state.active && self.state.connected,
+            takes: self.active && self.connected,
             gained,
             cpu: self.left_cpu(Kind::Daemon),
             memory: self.left_memory(Kind::Daemon),
@@ -377,6 +414,6 @@ impl Subject for Slot {
     }
 
     fn hosts_group(&self, test: &dyn Fn(&str) -> bool) -> bool {
-        self.groups.keys().any(|group| test(group))
+        self.groups.names().any(test)
     }
 }

@@ -339,6 +339,9 @@ impl Cluster {
                 ticket,
                 answer,
             } => {
+                if let Some(process) = &mut self.controls[control] {
+                    process.work.hears(ticket, self.now);
+                }
                 self.desk.answer(ticket, answer);
                 self.pump(control);
             }

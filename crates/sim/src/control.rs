@@ -370,6 +370,9 @@ impl Cluster {
             }
             control.work.ends(key, self.now);
         }
+        if activation.outcomes.iter().any(|(key, _)| key.is_service()) {
+            control.work.turn_ends(self.now);
+        }
         let now = control.wall();
         control.rounds.finish(activation, now).is_ok()
     }

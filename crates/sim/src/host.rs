@@ -273,6 +273,7 @@ impl Cluster {
         let settings = Settings {
             keep_stopped,
             keep_stopped_tasks: 100,
+            stop_stranded: false,
         };
         host.jumped = 0;
         let before = if by_clock {
@@ -466,6 +467,7 @@ impl Cluster {
 
     pub(crate) fn journal_through(&mut self, index: usize, life: u64) {
         let keeps = self.is_mutant(Mutant::JournalKept);
+        let ignores = self.is_mutant(Mutant::EndTakenAsWritten);
         let never_failed = !self.is_mutant(Mutant::IntentNotDurable);
         let fails = never_failed && self.strikes(Fault::JournalFails, 200);
         let host = &mut self.hosts[index];
@@ -474,7 +476,15 @@ impl Cluster {
         }
         let (sequence, mut writes) = host.writing.remove(0);
         if fails {
-            return self.agent_input(index, life, Input::JournalFailed { sequence });
+            let ends =
+                |write: &Write| matches!(write, Write::Put(r) if r.observed.ending.is_some());
+            let is_taken = ignores && writes.iter().all(ends);
+            let input = if is_taken {
+                Input::Journaled { sequence }
+            } else {
+                Input::JournalFailed { sequence }
+            };
+            return self.agent_input(index, life, input);
         }
         if keeps {
             writes.retain(|write| !matches!(write, Write::Forget(_)));

@@ -37,6 +37,8 @@ mutants! {
     NoPeriodicList = "no-periodic-list";
     /// The agent is told that a journal write is durable when it is not.
     IntentNotDurable = "intent-not-durable";
+    /// A refused journal write that says that a task ends is taken for a durable one.
+    EndTakenAsWritten = "end-taken-as-written";
     /// The agent drops finished tasks from its journal when it starts.
     FinishedForgotten = "finished-forgotten";
     /// The agent takes an older set of assignments for a newer one.

@@ -77,6 +77,7 @@ impl Scenario {
                 healthy_after: secs(rng.pick(&[0, 1, 5, 5])),
                 lost_after: secs(rng.pick(&[10, 30, 60])),
                 stopped_retention: secs(rng.pick(&[5, 60, 3600])),
+                ..Settings::default()
             },
             keep_stopped: secs(rng.pick(&[0, 20, 3600])),
             net: rng.pick(&[1, 5, 50]),

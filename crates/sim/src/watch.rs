@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use longshore_control_plane::controller::RELIST_INTERVAL;
+use longshore_control_plane::controller::{Key, RELIST_INTERVAL};
 use longshore_control_plane::sweep;
 use longshore_store::{CommitError, Unavailable};
 
@@ -50,6 +50,14 @@ impl Cluster {
         } else {
             self.log.commit(commit)
         };
+        let is_turn = matches!(&sent.by, By::Decision(keys) if keys.iter().any(Key::is_service));
+        let is_conflict = answer.as_ref().is_err_and(CommitError::is_conflict);
+        if let Some(process) = &mut self.controls[control]
+            && is_turn
+            && is_conflict
+        {
+            process.work.conflicts(ticket);
+        }
         let now = self.now;
         if let Some(batch) = batch {
             for event in &batch.events {

@@ -1,15 +1,18 @@
 //! The store and the view of it, kept together: read from memory, write through guards.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 use crate::barrier::Barrier;
 use crate::contract::{
     CALL_LIMIT, CommitError, ReadError, Revision, Snapshot, Store, Unavailable, Unreachable,
 };
+use crate::progress::Progress;
 use crate::txn::Txn;
+use crate::underway::Underway;
 use crate::view::{Change, View, task_change};
 use crate::watch::{Batch, Watch, WatchError};
 
@@ -17,6 +20,8 @@ use crate::watch::{Batch, Watch, WatchError};
 const CHANGE_BACKLOG: usize = 4096;
 /// Times a decision is made again after a conflict before the caller is told to try later.
 const MAX_ATTEMPTS: usize = 32;
+/// Batches of the watch that the view takes over at once, at most.
+const MAX_BATCHES: usize = 64;
 /// How long one attempt waits for the view to move on after a conflict.
 const CONFLICT_WAIT: Duration = Duration::from_millis(100);
 /// Pauses between tries to follow a store that does not answer: doubled from the first to the last.
@@ -27,14 +32,11 @@ pub struct Db {
     store: Arc<dyn Store>,
     barrier: Barrier,
     view: RwLock<View>,
-    applied: watch::Sender<Progress>,
+    progress: Progress,
+    underway: Underway,
+    /// Nanoseconds spent taking over changes.
+    applying: AtomicU64,
     changes: broadcast::Sender<Arc<Vec<Change>>>,
-}
-
-#[derive(Debug, Clone)]
-enum Progress {
-    At(Revision),
-    Failed(Unavailable),
 }
 
 /// Why [`Db::transact`] gave up.
@@ -74,7 +76,9 @@ impl Db {
         Self {
             barrier: Barrier::new(Arc::clone(&store)),
             store,
-            applied: watch::Sender::new(Progress::At(view.revision)),
+            progress: Progress::new(view.revision),
+            underway: Underway::default(),
+            applying: AtomicU64::new(0),
             view: RwLock::new(view),
             changes: broadcast::Sender::new(CHANGE_BACKLOG),
         }
@@ -82,16 +86,39 @@ impl Db {
 
     /// Takes over the next batch of the watch and announces it.
     pub fn apply(&self, batch: &Batch) {
+        self.apply_all(std::slice::from_ref(batch));
+    }
+
+    /// Takes over the next batches of the watch and announces them as one.
+    fn apply_all(&self, batches: &[Batch]) {
+        let Some(newest) = batches.last().map(|batch| batch.revision) else {
+            return;
+        };
+        let begun = Instant::now();
+        let events = || batches.iter().flat_map(|batch| &batch.events);
+        let nouns = self.underway.take(events());
         let changes = {
             let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-            let apply = |event| view.apply(event, batch.revision);
-            batch.events.iter().filter_map(apply).collect::<Vec<_>>()
+            let revisions = batches
+                .iter()
+                .flat_map(|batch| batch.events.iter().map(|_| batch.revision));
+            let apply = |((event, revision), noun)| view.apply_known(event, revision, noun);
+            let known = events().zip(revisions).zip(nouns);
+            known.filter_map(apply).collect::<Vec<_>>()
         };
-        self.applied.send_replace(Progress::At(batch.revision));
+        let spent = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.applying.fetch_add(spent, Ordering::Relaxed);
+        self.progress.reached(newest);
         if !changes.is_empty() {
             // Nobody listening is fine: a new subscriber reads the view first.
             let _ = self.changes.send(Arc::new(changes));
         }
+    }
+
+    /// How long it took to take over changes since it was opened. For whoever looks at what the
+    /// time goes into.
+    pub fn spent_applying(&self) -> Duration {
+        Duration::from_nanos(self.applying.load(Ordering::Relaxed))
     }
 
     /// Takes over a whole list after a gap, and announces everything there is in it, and what is
@@ -104,10 +131,11 @@ impl Db {
         view.changes = held.changes.after();
         let before = std::mem::replace(&mut *held, view);
         drop(held);
+        self.underway.clear();
         changes.extend(everything(&before));
         changes.sort_unstable();
         changes.dedup();
-        self.applied.send_replace(Progress::At(revision));
+        self.progress.reached(revision);
         let _ = self.changes.send(Arc::new(changes));
     }
 
@@ -142,7 +170,7 @@ impl Db {
                     db.replace(snapshot);
                 }
                 Err(ReadError::Unavailable(fault)) => {
-                    db.applied.send_replace(Progress::Failed(fault));
+                    db.progress.fail(fault);
                     return;
                 }
                 Err(ReadError::Unreachable(fault)) => {
@@ -164,13 +192,13 @@ impl Db {
         loop {
             let next = watch.next().await;
             let db = db.upgrade()?;
-            match next? {
-                Ok(batch) => {
-                    *revision = batch.revision;
-                    db.apply(&batch);
-                }
+            let mut batches = match next? {
+                Ok(batch) => vec![batch],
                 Err(error) => return Some(error),
-            }
+            };
+            watch.take_more(&mut batches, MAX_BATCHES);
+            *revision = batches.last().map_or(*revision, |batch| batch.revision);
+            db.apply_all(&batches);
         }
     }
 
@@ -186,15 +214,7 @@ impl Db {
 
     /// Resolves when the store has failed for good; the process must be restarted.
     pub async fn failed(&self) -> Unavailable {
-        let mut progress = self.applied.subscribe();
-        loop {
-            if let Progress::Failed(cause) = &*progress.borrow_and_update() {
-                return cause.clone();
-            }
-            if progress.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        self.progress.failed().await
     }
 
     /// Waits until the view has everything that was acknowledged, through any control plane,
@@ -205,27 +225,12 @@ impl Db {
     pub async fn barrier(&self) -> Result<Revision, ReadError> {
         let reached = async {
             let head = self.barrier.head().await?;
-            self.reach(head).await?;
+            self.progress.reach(head).await?;
             Ok(head)
         };
         match tokio::time::timeout(CALL_LIMIT, reached).await {
             Ok(reached) => reached,
             Err(late) => Err(Unreachable::new("waiting for the newest state", late).into()),
-        }
-    }
-
-    /// Waits until the view is at `revision`.
-    async fn reach(&self, revision: Revision) -> Result<(), Unavailable> {
-        let mut progress = self.applied.subscribe();
-        loop {
-            match &*progress.borrow_and_update() {
-                Progress::At(at) if *at >= revision => return Ok(()),
-                Progress::At(_) => {}
-                Progress::Failed(cause) => return Err(cause.clone()),
-            }
-            if progress.changed().await.is_err() {
-                return Ok(());
-            }
         }
     }
 
@@ -237,11 +242,12 @@ impl Db {
         if txn.is_empty() {
             return Ok(self.view().revision);
         }
-        let mut progress = self.applied.subscribe();
         let seen = self.view().revision;
+        let passage = self.underway.enter(txn.made);
         match self.store.commit(txn.commit).await {
             Ok(revision) => {
-                match tokio::time::timeout(CALL_LIMIT, self.reach(revision)).await {
+                passage.stands();
+                match tokio::time::timeout(CALL_LIMIT, self.progress.reach(revision)).await {
                     Ok(reached) => reached?,
                     // It stands; a read behind a barrier will see it.
                     Err(_) => tracing::warn!(revision, "the view is late"),
@@ -249,16 +255,10 @@ impl Db {
                 Ok(revision)
             }
             Err(error) => {
+                drop(passage);
                 if error.is_conflict() {
                     // Whoever won is in the store already; give the view a moment to have it too.
-                    let moved = async {
-                        while matches!(&*progress.borrow_and_update(), Progress::At(at) if *at <= seen)
-                        {
-                            if progress.changed().await.is_err() {
-                                break;
-                            }
-                        }
-                    };
+                    let moved = self.progress.reach(seen + 1);
                     let _ = tokio::time::timeout(CONFLICT_WAIT, moved).await;
                 }
                 Err(error)

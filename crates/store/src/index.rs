@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use crate::contract::{Guard, Revision, Write};
 use crate::key::Key;
+use crate::watch::{Batch, Event};
 
 /// The keyspace without its values. As large as the keys that exist; their text is shared.
 #[derive(Debug, Default)]
@@ -31,6 +32,16 @@ impl Index {
     pub(crate) fn delete(&mut self, key: &Key) {
         if let Some(old) = self.by_key.remove(key) {
             self.by_revision.remove(&(old, key.clone()));
+        }
+    }
+
+    /// Takes over what a commit did.
+    pub(crate) fn take_over(&mut self, batch: &Batch) {
+        for event in &batch.events {
+            match event {
+                Event::Put(entry) => self.put(entry.key.clone(), batch.revision),
+                Event::Deleted { key } => self.delete(key),
+            }
         }
     }
 

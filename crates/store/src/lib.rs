@@ -18,6 +18,8 @@
 //! | `log.rs` | [`ChangeLog`], the newest changes of a view, for who keeps something made from it |
 //! | `view.rs` | [`View`], the whole state in memory, indexed |
 //! | `txn.rs` | [`Txn`], guards and writes over typed records, in the making |
+//! | `underway.rs` | records on their way to the store, so that the view need not decode them |
+//! | `progress.rs` | how far the view is, for those who wait for it |
 //! | `db.rs` | [`Db`], the store and its view: read from memory, write through guards |
 //! | `barrier.rs` | how far the store is, asked once for everybody who waits |
 //! | `conformance.rs` | the suite that every backend passes |
@@ -36,8 +38,10 @@ mod index;
 mod key;
 mod log;
 mod memory;
+mod progress;
 pub mod table;
 mod txn;
+mod underway;
 pub mod view;
 mod watch;
 

@@ -1,13 +1,20 @@
 //! A transaction over typed records, before it is committed.
 
+use std::sync::Arc;
+
 use crate::contract::{Commit, Guard, Revision, Write};
+use crate::key::Key;
 use crate::table::{self, Record};
+use crate::underway::Made;
 use crate::view::Stored;
 
 /// Guards and writes in the making.
 #[derive(Debug, Default)]
 pub struct Txn {
     pub(crate) commit: Commit,
+    /// The records that it puts, so that they need not be decoded again.
+    pub(crate) made: Vec<Made>,
+    bytes: usize,
 }
 
 impl Txn {
@@ -35,14 +42,34 @@ impl Txn {
 
     /// Writes a record that must not exist.
     pub fn create<R: Record>(&mut self, record: &R) {
-        self.commit.guards.push(Guard::Absent { key: record.key() });
-        self.put(record);
+        self.create_owned(record.clone());
+    }
+
+    /// As [`Txn::create`], of a record that the caller has no other use for.
+    pub fn create_owned<R: Record>(&mut self, record: R) {
+        let key = record.key();
+        self.commit.guards.push(Guard::Absent { key: key.clone() });
+        self.put(key, record);
     }
 
     /// Writes a record in place of the one that was read, if that is still there.
     pub fn replace<R: Record>(&mut self, read: &Stored<R>, record: &R) {
-        self.guard(read);
-        self.put(record);
+        self.replace_owned(read, record.clone());
+    }
+
+    /// As [`Txn::replace`], of a record that the caller has no other use for.
+    pub fn replace_owned<R: Record>(&mut self, read: &Stored<R>, record: R) {
+        let key = record.key();
+        debug_assert_eq!(
+            key,
+            read.key(),
+            "a record is replaced by another of its key"
+        );
+        self.commit.guards.push(Guard::Unchanged {
+            key: key.clone(),
+            revision: read.stored_at,
+        });
+        self.put(key, record);
     }
 
     /// Removes the record that was read, if it is still there.
@@ -56,17 +83,30 @@ impl Txn {
         self.commit.guards.push(guard);
     }
 
-    fn put<R: Record>(&mut self, record: &R) {
-        let value = table::encode(record).expect("nouns have string keys and finite numbers");
-        self.commit.writes.push(Write::Put {
-            key: record.key(),
-            value,
+    fn put<R: Record>(&mut self, key: Key, record: R) {
+        let value = table::encode(&record).expect("nouns have string keys and finite numbers");
+        debug_assert!(
+            table::decode::<R>(&value).is_ok_and(|read| read == record),
+            "the view takes {key} as it is here, not as it is written"
+        );
+        // The key of a put is in its guard, too.
+        self.bytes += 2 * key.as_str().len() + value.len();
+        self.made.push(Made {
+            key: key.clone(),
+            value: value.clone(),
+            noun: Arc::new(record),
         });
+        self.commit.writes.push(Write::Put { key, value });
     }
 
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.commit.writes.is_empty()
+    }
+
+    /// Bytes of the records that it puts, and of their keys, as a store counts them.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// How many records it writes.

@@ -2,7 +2,7 @@
 //!
 //! A view is fed by the store's watch, in the store's order, and is never written otherwise.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use crate::log::ChangeLog;
 use crate::table::{
     self, AccountSetting, ClientToken, DecodeError, FamilyCounter, Installation, JoinToken, Record,
 };
+use crate::underway::Noun;
 use crate::watch::Event;
 
 /// A record and the revision it was last written at, which guards are made of.
@@ -40,6 +41,11 @@ impl<R> Clone for Stored<R> {
 }
 
 impl<R> Stored<R> {
+    /// The record, to be kept for longer than the view is held.
+    pub fn shared(&self) -> Arc<R> {
+        Arc::clone(&self.record)
+    }
+
     /// Pairs a record with its revision.
     pub fn new(stored_at: Revision, record: R) -> Self {
         Self {
@@ -102,8 +108,8 @@ pub struct View {
     pub quarantined: BTreeMap<Key, String>,
     /// What changed last.
     pub changes: ChangeLog,
-    tasks_by_service: BTreeMap<(ClusterName, ServiceName), BTreeSet<TaskId>>,
-    tasks_by_instance: BTreeMap<(ClusterName, InstanceId), BTreeSet<TaskId>>,
+    tasks_by_service: BTreeMap<(ClusterName, ServiceName), BTreeMap<TaskId, Stored<Task>>>,
+    tasks_by_instance: BTreeMap<(ClusterName, InstanceId), BTreeMap<TaskId, Stored<Task>>>,
 }
 
 impl View {
@@ -116,7 +122,7 @@ impl View {
             revision,
         } in snapshot.entries
         {
-            view.put(&key, &value, revision);
+            view.put(&key, &value, revision, None);
         }
         view.revision = snapshot.revision;
         view
@@ -125,9 +131,19 @@ impl View {
     /// Takes over one event of the batch with this revision. Returns what changed, if it is
     /// something that controllers look at.
     pub fn apply(&mut self, event: &Event, revision: Revision) -> Option<Change> {
+        self.apply_known(event, revision, None)
+    }
+
+    /// As [`View::apply`], with what the event's bytes decode to if the caller has it.
+    pub(crate) fn apply_known(
+        &mut self,
+        event: &Event,
+        revision: Revision,
+        noun: Option<Noun>,
+    ) -> Option<Change> {
         self.revision = self.revision.max(revision);
         let change = match event {
-            Event::Put(entry) => self.put(&entry.key, &entry.value, revision),
+            Event::Put(entry) => self.put(&entry.key, &entry.value, revision, noun),
             Event::Deleted { key } => self.delete(key),
         };
         if let Some(change) = &change {
@@ -136,10 +152,18 @@ impl View {
         change
     }
 
-    fn put(&mut self, key: &Key, value: &[u8], revision: Revision) -> Option<Change> {
-        match self.try_put(key, value, revision) {
+    fn put(
+        &mut self,
+        key: &Key,
+        value: &[u8],
+        revision: Revision,
+        noun: Option<Noun>,
+    ) -> Option<Change> {
+        match self.try_put(key, value, revision, noun) {
             Ok(change) => {
-                self.quarantined.remove(key);
+                if !self.quarantined.is_empty() {
+                    self.quarantined.remove(key);
+                }
                 change
             }
             Err(error) => {
@@ -155,75 +179,85 @@ impl View {
         key: &Key,
         value: &[u8],
         revision: Revision,
+        noun: Option<Noun>,
     ) -> Result<Option<Change>, DecodeError> {
         fn read<R: Record>(
             key: &Key,
             value: &[u8],
             revision: Revision,
+            noun: Option<Noun>,
         ) -> Result<Stored<R>, DecodeError> {
-            Ok(Stored::new(revision, table::decode_at(key, value)?))
+            let known = noun.and_then(|noun| noun.downcast::<R>().ok());
+            let record = match known {
+                Some(record) => record,
+                None => Arc::new(table::decode_at(key, value)?),
+            };
+            Ok(Stored {
+                stored_at: revision,
+                record,
+            })
         }
         let table = key.as_str().split('/').next().unwrap_or_default();
         Ok(match table {
             Cluster::TABLE => {
-                let cluster = read::<Cluster>(key, value, revision)?;
+                let cluster = read::<Cluster>(key, value, revision, noun)?;
                 let change = Change::Cluster(cluster.name.clone());
                 self.clusters.insert(cluster.name.clone(), cluster);
                 Some(change)
             }
             Instance::TABLE => {
-                let instance = read::<Instance>(key, value, revision)?;
+                let instance = read::<Instance>(key, value, revision, noun)?;
                 let change = Change::Instance(instance.cluster.clone(), instance.id);
                 self.instances
                     .insert((instance.cluster.clone(), instance.id), instance);
                 Some(change)
             }
             Service::TABLE => {
-                let service = read::<Service>(key, value, revision)?;
+                let service = read::<Service>(key, value, revision, noun)?;
                 let change = Change::Service(service.cluster.clone(), service.name.clone());
                 self.services
                     .insert((service.cluster.clone(), service.name.clone()), service);
                 Some(change)
             }
             Task::TABLE => {
-                let task = read::<Task>(key, value, revision)?;
+                let task = read::<Task>(key, value, revision, noun)?;
                 self.index_task(&task);
                 let change = task_change(&task);
                 self.tasks.insert((task.cluster.clone(), task.id), task);
                 Some(change)
             }
             TaskDefinition::TABLE => {
-                let definition = read::<TaskDefinition>(key, value, revision)?;
+                let definition = read::<TaskDefinition>(key, value, revision, noun)?;
                 let name = (definition.family.clone(), definition.revision);
                 self.task_definitions.insert(name, definition);
                 None
             }
             FamilyCounter::TABLE => {
-                let counter = read::<FamilyCounter>(key, value, revision)?;
+                let counter = read::<FamilyCounter>(key, value, revision, noun)?;
                 self.families.insert(counter.family.clone(), counter);
                 None
             }
             ClientToken::TABLE => {
-                let token = read::<ClientToken>(key, value, revision)?;
+                let token = read::<ClientToken>(key, value, revision, noun)?;
                 self.client_tokens.insert(token.name(), token);
                 None
             }
             JoinToken::TABLE => {
-                let token = read::<JoinToken>(key, value, revision)?;
+                let token = read::<JoinToken>(key, value, revision, noun)?;
                 self.join_tokens.insert(token.id.clone(), token);
                 None
             }
             Replica::TABLE => {
-                let replica = read::<Replica>(key, value, revision)?;
+                let replica = read::<Replica>(key, value, revision, noun)?;
                 self.replicas.insert(replica.id, replica);
                 None
             }
             Installation::TABLE => {
-                self.installation = Some(read::<Installation>(key, value, revision)?);
+                self.installation = Some(read::<Installation>(key, value, revision, noun)?);
                 None
             }
             AccountSetting::TABLE => {
-                let setting = read::<AccountSetting>(key, value, revision)?;
+                let setting = read::<AccountSetting>(key, value, revision, noun)?;
                 self.account_settings.insert(setting.name(), setting);
                 None
             }
@@ -296,26 +330,27 @@ impl View {
     }
 
     /// A task's service and instance never change, so an index entry never moves.
-    fn index_task(&mut self, task: &Task) {
+    fn index_task(&mut self, task: &Stored<Task>) {
         if let Some(service) = &task.service {
             let name = (task.cluster.clone(), service.name.clone());
             self.tasks_by_service
                 .entry(name)
                 .or_default()
-                .insert(task.id);
+                .insert(task.id, task.clone());
         }
         let instance = (task.cluster.clone(), task.instance);
         self.tasks_by_instance
             .entry(instance)
             .or_default()
-            .insert(task.id);
+            .insert(task.id, task.clone());
     }
 
     fn unindex_task(&mut self, task: &Task) {
-        fn remove<K: Ord>(index: &mut BTreeMap<K, BTreeSet<TaskId>>, key: K, id: TaskId) {
-            if let Some(ids) = index.get_mut(&key) {
-                ids.remove(&id);
-                if ids.is_empty() {
+        type Index<K> = BTreeMap<K, BTreeMap<TaskId, Stored<Task>>>;
+        fn remove<K: Ord>(index: &mut Index<K>, key: K, id: TaskId) {
+            if let Some(tasks) = index.get_mut(&key) {
+                tasks.remove(&id);
+                if tasks.is_empty() {
                     index.remove(&key);
                 }
             }
@@ -337,10 +372,17 @@ impl View {
         cluster: &ClusterName,
         service: &ServiceName,
     ) -> impl Iterator<Item = &'a Stored<Task>> + use<'a> {
-        let ids = self
-            .tasks_by_service
-            .get(&(cluster.clone(), service.clone()));
-        self.by_ids(cluster.clone(), ids)
+        let name = (cluster.clone(), service.clone());
+        self.tasks_by_service
+            .get(&name)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    /// How many tasks a service has, STOPPED ones included.
+    pub fn count_service_tasks(&self, cluster: &ClusterName, service: &ServiceName) -> usize {
+        let name = (cluster.clone(), service.clone());
+        self.tasks_by_service.get(&name).map_or(0, BTreeMap::len)
     }
 
     /// The tasks placed on an instance, STOPPED ones included.
@@ -349,18 +391,10 @@ impl View {
         cluster: &ClusterName,
         instance: InstanceId,
     ) -> impl Iterator<Item = &'a Stored<Task>> + use<'a> {
-        let ids = self.tasks_by_instance.get(&(cluster.clone(), instance));
-        self.by_ids(cluster.clone(), ids)
-    }
-
-    fn by_ids<'a>(
-        &'a self,
-        cluster: ClusterName,
-        ids: Option<&'a BTreeSet<TaskId>>,
-    ) -> impl Iterator<Item = &'a Stored<Task>> + use<'a> {
-        ids.into_iter()
-            .flatten()
-            .filter_map(move |id| self.tasks.get(&(cluster.clone(), *id)))
+        self.tasks_by_instance
+            .get(&(cluster.clone(), instance))
+            .into_iter()
+            .flat_map(BTreeMap::values)
     }
 
     /// The tasks of a cluster, STOPPED ones included.

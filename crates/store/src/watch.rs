@@ -330,6 +330,26 @@ impl Watch {
         }
     }
 
+    /// Adds the commits that can be had without waiting, up to `most` in all. An error is left to
+    /// the next call of [`Watch::next`].
+    pub(crate) fn take_more(&mut self, batches: &mut Vec<Batch>, most: usize) {
+        let history = Arc::clone(&self.history);
+        let ring = history.ring();
+        if self.ended || self.position < ring.oldest {
+            return;
+        }
+        let unseen = ring
+            .batches
+            .partition_point(|batch| batch.revision <= self.position);
+        for batch in ring.batches.range(unseen..) {
+            if batches.len() >= most {
+                return;
+            }
+            self.position = batch.revision;
+            batches.extend(batch.under(&self.prefix));
+        }
+    }
+
     /// Every commit up to this revision was handed out or does not touch the prefix. A watch
     /// started after it continues this one.
     pub fn position(&self) -> Revision {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::bail;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -27,6 +28,8 @@ pub(super) struct Verdict {
     pub(super) started: usize,
     pub(super) ended: usize,
     pub(super) faults: Vec<String>,
+    /// When fewer containers ran than must.
+    pub(super) below: Vec<String>,
 }
 
 impl Containers {
@@ -56,13 +59,13 @@ impl Containers {
     ) -> anyhow::Result<Verdict> {
         if self.task.is_finished() {
             self.task.await??;
-            return Ok(Verdict::default());
+            bail!("the watch of Docker's events ended");
         }
         self.task.abort();
         let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
         let tasks = describe(wires, &seen).await?;
         let mut verdict = judge(&seen, &tasks, asked);
-        verdict.faults.extend(below(&seen, floor, steady));
+        verdict.below.extend(below(&seen, floor, steady));
         Ok(verdict)
     }
 }

@@ -10,20 +10,22 @@
 //!
 //! Held against it, at the end: no container ended that was not asked for, none started twice, no
 //! acknowledged call is lost, one order explains what clients read and wrote (`history.rs`), the
-//! AWS SDK's own retries were enough while etcd lost its leaders.
+//! AWS SDK's own retries were enough while etcd lost its leaders. `report.rs` has each check by
+//! name. Where one fails, or the run does not come to its end, all logs and everything that was
+//! noted are kept.
 
 mod containers;
 mod history;
 mod ledger;
 mod probe;
+mod report;
 mod sdk;
 mod updates;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::sleep_until;
 
@@ -36,6 +38,7 @@ use ledger::Ledger;
 use updates::Updates;
 
 pub use probe::Outage;
+pub use report::{Check, Report};
 
 const MEMBERS: usize = 3;
 const PLANES: usize = 3;
@@ -67,33 +70,10 @@ pub struct Options {
     pub member_every: Duration,
     /// How long two members of etcd stand still.
     pub quorum: Option<Duration>,
-}
-
-/// What came of it.
-#[derive(Debug, Default, Serialize)]
-pub struct Report {
-    /// Of each kill of the leading control plane.
-    pub kills: Vec<Outage>,
-    /// Of the leading control plane that stood still.
-    pub pause: Option<Outage>,
-    /// Of each kill of the leading member of etcd.
-    pub member_kills: Vec<Outage>,
-    /// From the moment the two members of etcd went on.
-    pub quorum: Option<Outage>,
-    /// Longest that a call took to be refused while they stood still, in milliseconds.
-    pub slowest_refusal_ms: f64,
-    /// Containers that started and ended.
-    pub containers: (usize, usize),
-    /// Updates of the service.
-    pub updates: usize,
-    /// Calls whose acknowledgement was held against what is kept.
-    pub acknowledged: usize,
-    /// Calls in histories, and those of them without an answer.
-    pub history: (usize, usize),
-    /// Calls of the AWS SDK while etcd lost its leaders.
-    pub sdk_calls: usize,
-    /// What must not be.
-    pub faults: Vec<String>,
+    /// How soon 99 of 100 new leaders must decide after the old one was killed.
+    pub goal: Option<Duration>,
+    /// Where the evidence of a failure is put.
+    pub evidence: PathBuf,
 }
 
 /// Whether an error says that nothing was changed: nobody was there, or the call was refused
@@ -106,10 +86,10 @@ fn never_happened(error: &anyhow::Error) -> bool {
     http.is_some_and(hyper_util::client::legacy::Error::is_connect)
 }
 
-/// Runs the scenario with the programs in `binaries`. `say` is told what happens.
+/// Runs the scenario with the programs in `binaries`. `say` is told what happens. That the
+/// installation does not get well again is a failed check as any other.
 ///
-/// Errors: the installation does not come up, or does not get well again. What must not be is in
-/// the report.
+/// Errors: the installation does not come up, or the evidence of a failure cannot be written.
 pub async fn run(binaries: &Path, options: &Options, say: impl Fn(&str)) -> anyhow::Result<Report> {
     say("starting three members of etcd, three control planes and three agents");
     let fleet = Fleet::up(binaries, MEMBERS, PLANES, AGENTS).await?;
@@ -118,13 +98,19 @@ pub async fn run(binaries: &Path, options: &Options, say: impl Fn(&str)) -> anyh
         fleet,
         options: options.clone(),
         report: Report::default(),
-        epoch: 0,
+        histories: Histories::default(),
+        doing: String::new(),
     };
     let done = scenario.run(&say).await;
-    if done.is_err() || !scenario.report.faults.is_empty() {
-        scenario.fleet.print_logs();
+    scenario.conclude(done);
+    if !scenario.report.faults().is_empty() {
+        scenario.keep_evidence()?;
+        say(&format!(
+            "the logs of all processes and the report are in {}",
+            options.evidence.display()
+        ));
     }
-    done.map(|()| scenario.report)
+    Ok(scenario.report)
 }
 
 struct Scenario {
@@ -132,12 +118,21 @@ struct Scenario {
     wires: Vec<Wire>,
     options: Options,
     report: Report,
-    /// Histories so far; each has a cluster of its own, so that it stays short enough to check.
-    epoch: usize,
+    histories: Histories,
+    /// What is under way, for when it fails.
+    doing: String,
+}
+
+/// Histories so far. Each has a cluster of its own, so that it stays short enough to check.
+#[derive(Default)]
+struct Histories {
+    begun: usize,
+    faults: Vec<String>,
 }
 
 impl Scenario {
     async fn run(&mut self, say: &impl Fn(&str)) -> anyhow::Result<()> {
+        self.doing = "the first deployment".to_owned();
         probe::prepare(&self.wires).await?;
         let containers = Containers::watch(self.fleet.docker(), self.fleet.instances());
         let updates = Updates::start(self.wires.clone(), TASKS).await?;
@@ -145,36 +140,105 @@ impl Scenario {
         let ledger = Ledger::start(self.wires.clone());
 
         for number in 1..=self.options.kills {
+            self.doing = format!("kill {number} of the leader");
             let outage = self.kill_leader().await?;
-            say(&told(&format!("kill {number}"), outage));
+            say(&told(&self.doing, outage));
             self.report.kills.push(outage);
+            if updates.is_over() {
+                break;
+            }
         }
         if let Some(pause) = self.options.pause {
+            self.doing = "the leader stands still".to_owned();
             let outage = self.pause_leader(pause).await?;
-            say(&told("pause", outage));
+            say(&told(&self.doing, outage));
             self.report.pause = Some(outage);
         }
         if self.options.member_kills > 0 {
             self.kill_members(say).await?;
         }
         if let Some(away) = self.options.quorum {
+            self.doing = "two members of etcd stand still".to_owned();
             let outage = self.lose_quorum(away).await?;
-            say(&told("etcd is back", outage));
+            say(&told("two members of etcd are back", outage));
             self.report.quorum = Some(outage);
         }
 
         say("waiting until all is well");
+        self.doing = "the last update".to_owned();
         let asked = updates.stop().await?;
         self.report.updates = asked.len();
+        self.doing = "the agents are to be connected".to_owned();
         self.fleet.connected(AGENTS, WELL_WITHIN).await?;
+        self.doing = "the ledger".to_owned();
         let (acknowledged, lost) = ledger.check(&self.wires).await?;
         self.report.acknowledged = acknowledged;
-        let lost = lost.into_iter().map(|name| format!("{name} is lost"));
-        self.report.faults.extend(lost);
+        let faults = lost.into_iter().map(|name| format!("{name} is lost"));
+        self.report.check(
+            "no acknowledged call is lost",
+            format!("{acknowledged} calls"),
+            faults.collect(),
+        );
+        self.doing = "what Docker runs".to_owned();
         self.compare_with_docker().await?;
+        self.doing = "what Docker did".to_owned();
         let verdict = containers.judge(&self.wires, &asked, TASKS, steady).await?;
         self.report.containers = (verdict.started, verdict.ended);
-        self.report.faults.extend(verdict.faults);
+        self.report.check(
+            "no container ended that was not asked for, none started twice",
+            format!("{} started, {} ended", verdict.started, verdict.ended),
+            verdict.faults,
+        );
+        self.report.check(
+            "all tasks of the service ran at any time",
+            format!("{TASKS} tasks, {} updates", asked.len()),
+            verdict.below,
+        );
+        Ok(())
+    }
+
+    /// What is known at the end only, whether that was reached or not.
+    fn conclude(&mut self, done: anyhow::Result<()>) {
+        let report = &mut self.report;
+        report.check(
+            "one order explains what clients read and wrote",
+            format!(
+                "{} histories, {} calls, {} of them without an answer",
+                self.histories.begun, report.history.0, report.history.1
+            ),
+            std::mem::take(&mut self.histories.faults),
+        );
+        if let (Some(goal), false) = (self.options.goal, report.kills.is_empty()) {
+            let millis = report::quantile(&report.kills, report::decision_ms, 0.99);
+            let late = millis > goal.as_secs_f64() * 1000.0;
+            report.check(
+                "99 of 100 new leaders decide in time",
+                format!("p99 {millis:.0} ms, goal {} ms", goal.as_millis()),
+                late.then(|| "too late".to_owned()).into_iter().collect(),
+            );
+        }
+        let failed = done.err();
+        report.check(
+            "the run comes to its end",
+            format!(
+                "{} kills of the leader, {} of etcd's",
+                report.kills.len(),
+                report.member_kills.len()
+            ),
+            failed
+                .map(|error| format!("{}: {error:#}", self.doing))
+                .into_iter()
+                .collect(),
+        );
+    }
+
+    fn keep_evidence(&self) -> anyhow::Result<()> {
+        let directory = &self.options.evidence;
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+        self.fleet.save_logs(directory)?;
+        let text = serde_json::to_vec_pretty(&self.report)?;
+        std::fs::write(directory.join("report.json"), text)?;
         Ok(())
     }
 
@@ -201,8 +265,9 @@ impl Scenario {
 
     /// A history begins, through control planes that are about to lose something.
     async fn history(&mut self) -> anyhow::Result<History> {
-        self.epoch += 1;
-        History::start(&self.wires, &format!("history-{}", self.epoch)).await
+        self.histories.begun += 1;
+        let cluster = format!("history-{}", self.histories.begun);
+        History::start(&self.wires, &cluster).await
     }
 
     async fn check(&mut self, history: History) -> anyhow::Result<()> {
@@ -210,16 +275,24 @@ impl Scenario {
         self.report.history.0 += checked.calls;
         self.report.history.1 += checked.unknown;
         let faults = checked.faults.into_iter();
-        let epoch = self.epoch;
-        self.report
-            .faults
-            .extend(faults.map(|fault| format!("history {epoch}: {fault}")));
+        let (number, doing) = (self.histories.begun, &self.doing);
+        let told = faults.map(|fault| format!("history {number}, {doing}: {fault}"));
+        self.histories.faults.extend(told);
         Ok(())
     }
 
     /// Which control plane leads, once one does.
     async fn leader(&self) -> anyhow::Result<usize> {
         eventually(WELL_WITHIN, "a leader", async || self.fleet.leader().await).await
+    }
+
+    /// Which member of etcd leads, once one does.
+    async fn etcd_leader(&self) -> anyhow::Result<usize> {
+        let etcd = &self.fleet.etcd;
+        eventually(WELL_WITHIN, "etcd to have a leader", async || {
+            etcd.leader().await
+        })
+        .await
     }
 
     /// The control planes but one.
@@ -262,10 +335,12 @@ impl Scenario {
         self.fleet.plane(leader).process.resume()?;
         self.serves(leader).await?;
         let now = self.leader().await?;
-        if now == leader {
-            let fault = "a leader that stood still leads again at once".to_owned();
-            self.report.faults.push(fault);
-        }
+        let leads = now == leader;
+        self.report.check(
+            "a leader that stood still does not lead any more",
+            format!("control plane {leader} stood still, {now} leads"),
+            leads.then(|| "it leads".to_owned()).into_iter().collect(),
+        );
         self.check(history).await?;
         Ok(outage)
     }
@@ -273,11 +348,9 @@ impl Scenario {
     async fn kill_members(&mut self, say: &impl Fn(&str)) -> anyhow::Result<()> {
         let clients = sdk::SdkClients::start(&self.fleet).await?;
         for number in 1..=self.options.member_kills {
+            self.doing = format!("kill {number} of etcd's leader");
             let history = self.history().await?;
-            let leader = eventually(WELL_WITHIN, "etcd to have a leader", async || {
-                self.fleet.etcd.leader().await
-            })
-            .await?;
+            let leader = self.etcd_leader().await?;
             let killed = Instant::now();
             self.fleet.etcd.member(leader).kill()?;
             let outage = probe::measure(&self.wires, killed).await?;
@@ -285,20 +358,21 @@ impl Scenario {
             self.fleet.etcd.member(leader).restart()?;
             sleep_until((killed + self.options.member_every).into()).await;
             self.check(history).await?;
-            say(&told(&format!("etcd leader kill {number}"), outage));
+            say(&told(&self.doing, outage));
             self.report.member_kills.push(outage);
         }
         let calls = clients.stop().await?;
         self.report.sdk_calls = calls.made;
-        let failed = calls.failed.into_iter();
-        self.report
-            .faults
-            .extend(failed.map(|said| format!("a call of the SDK failed: {said}")));
+        self.report.check(
+            "no call of the AWS SDK fails while etcd loses its leaders",
+            format!("{} calls with its own retries", calls.made),
+            calls.failed,
+        );
         Ok(())
     }
 
     async fn lose_quorum(&mut self, away: Duration) -> anyhow::Result<Outage> {
-        let leader = self.fleet.etcd.leader().await.context("etcd")?;
+        let leader = self.etcd_leader().await?;
         let gone = [leader, (leader + 1) % MEMBERS];
         let history = self.history().await?;
         for member in gone {
@@ -306,25 +380,26 @@ impl Scenario {
         }
         let lost = Instant::now();
         let mut ticks = ticks(Duration::from_secs(1));
-        let mut answered_late = 0;
+        let (mut calls, mut faults) = (0, Vec::new());
+        let mut slowest: f64 = 0.0;
         while lost.elapsed() < away {
             ticks.tick().await;
             let refusals = self.wires.iter().map(refusal);
             for (took, refused) in futures::future::join_all(refusals).await {
-                self.report.slowest_refusal_ms = self.report.slowest_refusal_ms.max(took);
-                // A commit that was under way when the members went may still be answered.
-                answered_late += usize::from(!refused);
+                calls += 1;
+                slowest = slowest.max(took);
+                faults.extend(refused.err());
             }
         }
-        if answered_late > 0 {
-            let fault = format!("{answered_late} calls were not refused as ServerException");
-            self.report.faults.push(fault);
+        if slowest > REFUSED_WITHIN.as_secs_f64() * 1000.0 {
+            faults.push(format!("a refusal took {slowest:.0} ms"));
         }
-        let limit = REFUSED_WITHIN.as_secs_f64() * 1000.0;
-        if self.report.slowest_refusal_ms > limit {
-            let fault = format!("a refusal took {:.0} ms", self.report.slowest_refusal_ms);
-            self.report.faults.push(fault);
-        }
+        self.report.slowest_refusal_ms = slowest;
+        self.report.check(
+            "without quorum writes fail in time, to be tried again",
+            format!("{calls} calls, the slowest took {slowest:.0} ms"),
+            faults,
+        );
         let back = Instant::now();
         for member in gone {
             self.fleet.etcd.member(member).resume()?;
@@ -335,16 +410,21 @@ impl Scenario {
     }
 }
 
-/// How long a write took to be answered, in milliseconds, and whether it was refused as one that
-/// SDKs try again.
-async fn refusal(wire: &Wire) -> (f64, bool) {
+/// How long a write took to be answered, in milliseconds. Errors where it was answered with
+/// something else than a refusal that SDKs try again.
+async fn refusal(wire: &Wire) -> (f64, Result<(), String>) {
     let began = Instant::now();
     let answer = wire
         .call("CreateCluster", json!({"clusterName": "never"}))
         .await;
     let took = began.elapsed().as_secs_f64() * 1000.0;
-    let fault = answer.err().and_then(|e| e.downcast::<Fault>().ok());
-    let refused = fault.is_some_and(|f| f.status == 500 && f.kind == "ServerException");
+    let refused = match answer {
+        Ok(output) => Err(format!("a write was acknowledged: {output}")),
+        Err(error) => match error.downcast_ref::<Fault>() {
+            Some(fault) if fault.status == 500 && fault.kind == "ServerException" => Ok(()),
+            _ => Err(format!("a write failed otherwise: {error:#}")),
+        },
+    };
     (took, refused)
 }
 
@@ -352,65 +432,5 @@ fn told(what: &str, outage: Outage) -> String {
     format!(
         "{what}: the next write after {:.0} ms, the next decision after {:.0} ms",
         outage.write_ms, outage.decision_ms
-    )
-}
-
-impl Report {
-    /// A table for people.
-    pub fn summary(&self) -> String {
-        let mut lines = Vec::new();
-        for (name, outages) in [
-            ("leader killed", self.kills.as_slice()),
-            ("leader stood still", self.pause.as_slice()),
-            ("etcd leader killed", self.member_kills.as_slice()),
-            ("etcd quorum back", self.quorum.as_slice()),
-        ] {
-            if outages.is_empty() {
-                continue;
-            }
-            let of = |value: fn(&Outage) -> f64| {
-                let mut all: Vec<f64> = outages.iter().map(value).collect();
-                all.sort_by(f64::total_cmp);
-                spread(&all)
-            };
-            lines.push(format!(
-                "{name} ({}): write {} ms, decision {} ms",
-                outages.len(),
-                of(|o| o.write_ms),
-                of(|o| o.decision_ms)
-            ));
-        }
-        lines.push(format!(
-            "slowest refusal without quorum: {:.0} ms",
-            self.slowest_refusal_ms
-        ));
-        lines.push(format!(
-            "{} updates, {} containers started, {} ended; {} acknowledged calls kept; {} calls in histories, {} without an answer; {} calls of the SDK",
-            self.updates,
-            self.containers.0,
-            self.containers.1,
-            self.acknowledged,
-            self.history.0,
-            self.history.1,
-            self.sdk_calls
-        ));
-        lines.push(format!("faults: {}", self.faults.len()));
-        lines.extend(self.faults.iter().map(|fault| format!("  {fault}")));
-        lines.join("\n")
-    }
-}
-
-/// Median, 99th percentile and largest of sorted values.
-fn spread(sorted: &[f64]) -> String {
-    let rank = |share: f64| {
-        let place = (sorted.len() as f64 * share).ceil() as usize;
-        sorted.get(place.clamp(1, sorted.len().max(1)) - 1).copied()
-    };
-    let text = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0}"));
-    format!(
-        "p50 {} p99 {} max {}",
-        text(rank(0.5)),
-        text(rank(0.99)),
-        text(sorted.last().copied())
     )
 }

@@ -56,6 +56,11 @@ impl Updates {
         Ok(Self { stop, task })
     }
 
+    /// Whether one did not complete in time, so that there are no more.
+    pub(super) fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Lets the update under way complete. Returns all that was asked for.
     pub(super) async fn stop(self) -> anyhow::Result<Vec<Asked>> {
         self.stop.store(true, Ordering::Relaxed);

@@ -7,10 +7,12 @@ mod capacity;
 mod client;
 mod deployment;
 mod failover;
+mod layout;
 mod loss;
 mod placement;
 mod replacement;
 mod replicas;
+mod restore;
 mod service;
 
 use longshore_tests::longshore::Longshore;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use longshore_model::Timestamp;
 use longshore_model::assignment::Assignment;
 use longshore_model::report::TaskReport;
-use longshore_model::task::{ContainerStatus, TaskStatus};
+use longshore_model::task::{ContainerStatus, DesiredStatus, TaskStatus};
 use longshore_model::task_definition::NetworkMode;
 use longshore_supervisor::{Observed, ObservedContainer, Operation, Phase, Sighting, report};
 
@@ -19,6 +19,10 @@ pub(super) struct Held {
     pub(super) observed: Observed,
     /// The control plane no longer lists it.
     pub(super) removed: bool,
+    /// The history of the store in which it was told last.
+    history: String,
+    /// The control plane lost it with a state of the store that is gone.
+    is_stranded: bool,
     /// The journal write that must be durable before the task is acted on.
     pub(super) gate: Option<u64>,
     pub(super) wake: Option<Timestamp>,
@@ -37,8 +41,12 @@ pub(super) struct Held {
     /// The journal write that says that it ends, once there is one.
     pub(super) ending_write: Option<u64>,
     /// Whether the journal says that it ends. Before that nobody may be told that it stopped: a
-    /// new life would know nothing of a container that could not be created, and try again.
+    /// new life would know nothing of a container that could not be created, and try again. And
+    /// before that its containers stay: they are what a new life would know it by.
     pub(super) ending_durable: bool,
+    /// Whether the disk refused a write that says that it ends. Then its stop is told all the same:
+    /// a disk that takes nothing must not hide it.
+    pub(super) ending_refused: bool,
 }
 
 /// Whether what the task had besides containers was given back.
@@ -52,9 +60,12 @@ pub(super) enum Release {
 }
 
 impl Held {
-    pub(super) fn new(assignment: Assignment) -> Self {
+    pub(super) fn new(assignment: Assignment, history: String) -> Self {
         let observed = Observed::new(assignment.containers.len());
-        Self::with(assignment, observed, None)
+        Self {
+            history,
+            ..Self::with(assignment, observed, None)
+        }
     }
 
     pub(super) fn restored(record: Record) -> Self {
@@ -68,6 +79,8 @@ impl Held {
         let ending_durable = observed.ending.is_some();
         Self {
             ending_durable,
+            history: record.history,
+            is_stranded: record.is_stranded,
             ..Self::with(record.assignment, observed, saved)
         }
     }
@@ -78,6 +91,8 @@ impl Held {
             assignment: Arc::new(assignment),
             observed,
             removed: false,
+            history: String::new(),
+            is_stranded: false,
             gate: None,
             wake: None,
             release: Release::NotYet,
@@ -87,7 +102,40 @@ impl Held {
             acknowledged: false,
             ending_write: None,
             ending_durable: false,
+            ending_refused: false,
         }
+    }
+
+    /// Whether it was told in another history than this one, where both are known.
+    pub(super) fn is_of_another(&self, history: &str) -> bool {
+        !self.history.is_empty() && !history.is_empty() && self.history != history
+    }
+
+    /// The control plane lists it. Returns whether that is to be written down.
+    pub(super) fn join_history(&mut self, history: &str) -> bool {
+        let is_new = !history.is_empty() && self.history != history;
+        if is_new {
+            history.clone_into(&mut self.history);
+        }
+        std::mem::take(&mut self.is_stranded) || is_new
+    }
+
+    /// The control plane does not list it. Returns whether that is no reason to stop it: since its
+    /// store lost what was known of it, now (`is_lost`) or before.
+    pub(super) fn strand(&mut self, is_lost: bool) -> bool {
+        let is_over =
+            self.observed.is_stopped() || self.assignment.desired_status == DesiredStatus::Stopped;
+        if is_over || !(is_lost || self.is_stranded) {
+            return false;
+        }
+        if !self.is_stranded {
+            self.is_stranded = true;
+            tracing::warn!(
+                task = %self.assignment.task,
+                "the control plane's store was put back and does not know this task; it runs on until its containers end, or the agent is started with --stop-stranded"
+            );
+        }
+        true
     }
 
     pub(super) fn report(&self) -> TaskReport {
@@ -105,7 +153,7 @@ impl Held {
 
     /// Whether its stop is not in the journal yet and so must not be told.
     pub(super) fn must_not_be_told(&self) -> bool {
-        self.observed.is_stopped() && !self.ending_durable
+        self.observed.is_stopped() && !(self.ending_durable || self.ending_refused)
     }
 
     /// Whether it ends and no journal write says so.
@@ -288,9 +336,9 @@ impl Held {
         };
     }
 
-    /// Decides how long the containers of this stopped task are kept. Until the control plane
-    /// knows that it stopped they stay: should the journal be lost, they are all that says that
-    /// the task has run.
+    /// Decides how long the containers of this stopped task are kept. Until the journal says and
+    /// the control plane knows that it stopped they stay: for a new life, and should the journal
+    /// be lost, they are all that says that the task has run.
     pub(super) fn keep_or_discard(&mut self, keep: Duration, now: Timestamp) {
         let stopped = self.observed.stopped_at.map_or(now, |at| at.min(now));
         let until = self.kept_since.get_or_insert(stopped).after(keep);
@@ -299,7 +347,8 @@ impl Held {
             .containers
             .iter()
             .any(ObservedContainer::exists);
-        if !exists || (until <= now && self.is_settled()) {
+        let is_known = self.ending_durable && self.is_settled();
+        if !exists || (until <= now && is_known) {
             self.observed.discard = true;
         } else if !self.observed.discard && until > now {
             self.wake_by(Some(until));
@@ -334,6 +383,8 @@ impl Held {
         Record {
             assignment: (*self.assignment).clone(),
             observed: self.observed.clone(),
+            history: self.history.clone(),
+            is_stranded: self.is_stranded,
         }
     }
 

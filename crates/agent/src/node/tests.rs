@@ -5,6 +5,7 @@ use longshore_model::report::TaskReport;
 use longshore_model::task::{DesiredStatus, StopCode, TaskStatus};
 use longshore_model::task_definition::{ContainerDefinition, NetworkMode};
 use longshore_model::{ClusterName, InstanceId};
+use longshore_supervisor::Sighting;
 
 use super::*;
 use crate::runtime::container_name;
@@ -25,6 +26,9 @@ struct World {
     reports: Vec<TaskReport>,
     acknowledged: Vec<u64>,
     generation: u64,
+    /// Which history of its store the control plane tells of, and whether that was put back.
+    history: String,
+    is_put_back: bool,
     /// Whether messages arrive and acknowledgements come back.
     connected: bool,
     acknowledges: bool,
@@ -43,6 +47,8 @@ impl World {
             reports: Vec::new(),
             acknowledged: Vec::new(),
             generation: 0,
+            history: "first".to_owned(),
+            is_put_back: false,
             connected: false,
             acknowledges: true,
         };
@@ -77,6 +83,8 @@ impl World {
             tasks: tasks.to_vec(),
             removed: removed.to_vec(),
             revision: self.generation,
+            history: self.history.clone(),
+            is_put_back: self.is_put_back,
         }));
     }
 
@@ -172,6 +180,13 @@ impl World {
     fn last(&self, task: &Assignment) -> &TaskReport {
         let of_task = self.reports.iter().rev().find(|r| r.task == task.task);
         of_task.unwrap()
+    }
+
+    fn running(&self) -> usize {
+        let containers = self.engine.containers.values();
+        containers
+            .filter(|c| c.sighting == Sighting::Running)
+            .count()
     }
 
     fn starts(&self) -> u32 {
@@ -523,6 +538,8 @@ fn sixty_assignments_cost_one_journal_write() {
             tasks: (1..=60).map(task).collect(),
             removed: vec![],
             revision: 1,
+            history: String::new(),
+            is_put_back: false,
         }),
     );
     let writes = effects
@@ -570,6 +587,40 @@ fn containers_stay_until_the_stop_is_acknowledged() {
     world.acknowledges = true;
     world.connect();
     world.tell(true, std::slice::from_ref(&task), &[]);
+    assert!(world.engine.containers.is_empty());
+}
+
+#[test]
+fn containers_stay_while_the_disk_refuses_to_note_the_stop() {
+    let settings = Settings {
+        keep_stopped: Duration::ZERO,
+        ..Settings::default()
+    };
+    let mut world = World::new();
+    world.node = Node::new(settings, Vec::new());
+    world.list();
+    world.connect();
+    let (first, second) = (task(1), task(2));
+    let both = [first.clone(), second.clone()];
+    world.tell(true, &both, &[]);
+    world.disk_is_full = true;
+    for task in &both {
+        world.exit(task, 1);
+        assert_eq!(world.last(task).last_status, TaskStatus::Stopped);
+    }
+    world.pass_time(Duration::from_secs(10));
+    assert_eq!(world.engine.containers.len(), 2);
+    // A life that ends now knows by them that the tasks have run.
+    world.restart();
+    world.list();
+    world.connect();
+    world.tell(true, &both, &[]);
+    assert_eq!(world.engine.created.len(), 2);
+    assert_eq!(world.last(&first).last_status, TaskStatus::Stopped);
+    assert_eq!(world.last(&second).last_status, TaskStatus::Stopped);
+    world.node.settings = settings;
+    world.disk_is_full = false;
+    world.pass_time(Duration::from_secs(3700));
     assert!(world.engine.containers.is_empty());
 }
 
@@ -644,4 +695,93 @@ fn who_still_lists_a_stopped_task_is_told_again() {
     world.tell(false, std::slice::from_ref(&task), &[]);
     assert_eq!(world.reports.len(), told + 1);
     assert_eq!(world.last(&task).last_status, TaskStatus::Stopped);
+}
+
+/// A session with a control plane whose store was restored from a backup.
+fn restored() -> World {
+    let mut world = World::new();
+    world.tell(true, &[task(1), task(2)], &[]);
+    world.connect();
+    world.history = "second".to_owned();
+    world
+}
+
+#[test]
+fn what_a_restored_store_does_not_know_runs_on() {
+    let mut world = restored();
+    let (known, stranded) = (task(1), task(2));
+    for _ in 0..2 {
+        world.tell(true, std::slice::from_ref(&known), &[]);
+        assert_eq!(world.running(), 2);
+        // Also a new life knows which it is, by its journal.
+        world.pass_time(Duration::from_secs(1));
+        world.restart();
+        world.list();
+        world.connect();
+    }
+    assert!(world.journal[&stranded.task].is_stranded);
+    // What the new history lists belongs to it, and goes when it says so.
+    world.tell(true, &[], &[]);
+    assert_eq!(world.running(), 1);
+    // The other ends by itself, is reported, and is forgotten with its containers.
+    world.exit(&stranded, 0);
+    assert_eq!(world.last(&stranded).last_status, TaskStatus::Stopped);
+    world.pass_time(Duration::from_secs(3700));
+    assert!(world.node.is_empty() && world.engine.containers.is_empty());
+}
+
+#[test]
+fn a_stranded_task_that_is_listed_again_belongs_to_the_control_plane_again() {
+    let mut world = restored();
+    world.tell(true, &[], &[]);
+    assert_eq!(world.running(), 2);
+    world.tell(true, &[task(1)], &[]);
+    world.tell(true, &[], &[]);
+    assert_eq!(world.running(), 1);
+}
+
+#[test]
+fn an_operator_may_have_stranded_tasks_stopped() {
+    let mut world = restored();
+    world.tell(true, &[task(1)], &[]);
+    let records = world.journal.values().cloned().collect();
+    let settings = Settings {
+        stop_stranded: true,
+        ..Settings::default()
+    };
+    world.node = Node::new(settings, records);
+    world.list();
+    world.connect();
+    world.tell(true, &[task(1)], &[]);
+    assert_eq!(world.running(), 1);
+    assert_eq!(world.last(&task(2)).last_status, TaskStatus::Stopped);
+}
+
+#[test]
+fn a_store_that_was_put_back_without_a_new_history_stops_nothing() {
+    let mut world = World::new();
+    world.tell(true, &[task(1), task(2)], &[]);
+    world.connect();
+    world.is_put_back = true;
+    world.tell(true, &[task(1)], &[]);
+    world.is_put_back = false;
+    world.connect();
+    world.tell(true, &[task(1)], &[]);
+    assert_eq!(world.running(), 2);
+}
+
+/// Of an older agent's journal, or of a control plane that cannot read which history it is.
+#[test]
+fn where_nobody_says_which_history_it_is_a_complete_set_counts() {
+    for (before, after) in [("", "first"), ("first", "")] {
+        let mut world = World::new();
+        world.history = before.to_owned();
+        world.tell(true, &[task(1), task(2)], &[]);
+        world.connect();
+        world.history = after.to_owned();
+        world.tell(true, &[task(1)], &[]);
+        assert_eq!(world.running(), 1);
+        let record = &world.journal[&task(1).task];
+        assert_eq!((record.is_stranded, &*record.history), (false, "first"));
+    }
 }

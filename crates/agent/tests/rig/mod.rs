@@ -173,6 +173,8 @@ impl Rig {
             tasks: self.told.values().cloned().collect(),
             removed: vec![],
             revision: self.generation,
+            history: String::new(),
+            is_put_back: false,
         };
         self.input(Input::Assigned(set)).await;
     }

@@ -79,7 +79,10 @@ fn not_stored(error: &CommitError) -> ApiError {
                 "The store does not answer now. Retry; whether this call was carried out is unknown.",
             )
         }
-        CommitError::Empty | CommitError::DuplicateKey { .. } | CommitError::TooLarge { .. } => {
+        CommitError::TooLarge { .. } => ApiError::invalid_parameter(format!(
+            "What this call asks for is too large to be stored, and nothing was changed: {error}."
+        )),
+        CommitError::Empty | CommitError::DuplicateKey { .. } => {
             tracing::error!(%error, "a commit breaks the limits of the store");
             ApiError::internal()
         }

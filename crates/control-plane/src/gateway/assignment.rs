@@ -1,9 +1,9 @@
 //! What one agent is told to hold: first everything, then what changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use longshore_model::assignment::Assignment;
-use longshore_model::task::Task;
+use longshore_model::task::{DesiredStatus, Overrides, Task};
 use longshore_model::task_definition::TaskDefinition;
 use longshore_model::{ClusterName, InstanceId, Realm, TaskId};
 use longshore_proto::agent;
@@ -17,11 +17,19 @@ pub struct Assignments {
     cluster: ClusterName,
     instance: InstanceId,
     generation: u64,
-    sent: BTreeMap<TaskId, Assignment>,
+    sent: BTreeMap<TaskId, Sent>,
     /// Whether the set that the session began with was complete, or one since.
     whole: bool,
     /// Tasks whose definition could not be read when they were to be told.
     untold: BTreeSet<TaskId>,
+}
+
+/// What was said of one task. All that is said beside it never changes.
+#[derive(Debug)]
+struct Sent {
+    desired_status: DesiredStatus,
+    /// With the overrides applied; most tasks share it.
+    definition: Arc<TaskDefinition>,
 }
 
 impl Assignments {
@@ -61,13 +69,20 @@ impl Assignments {
         self.generation += 1;
         self.sent.clear();
         self.untold.clear();
+        let mut tasks = Vec::new();
         for task in view
             .instance_tasks(&self.cluster, self.instance)
             .filter(|t| t.is_live())
         {
-            match build(view, realm, task) {
-                Some(assignment) => {
-                    self.sent.insert(task.id, assignment);
+            match definition(view, task) {
+                Some(definition) => {
+                    tasks.push(wire::assignment(realm, task, &definition));
+                    let desired_status = task.desired_status;
+                    let sent = Sent {
+                        desired_status,
+                        definition,
+                    };
+                    self.sent.insert(task.id, sent);
                 }
                 None => {
                     self.untold.insert(task.id);
@@ -78,7 +93,7 @@ impl Assignments {
         agent::Assignments {
             generation: self.generation,
             complete: self.whole,
-            tasks: self.sent.values().map(wire::assignment).collect(),
+            tasks,
             removed: Vec::new(),
             revision: view.revision,
         }
@@ -109,17 +124,21 @@ impl Assignments {
                     if known.is_some_and(|sent| sent.desired_status == task.desired_status) {
                         continue;
                     }
-                    // Stopping what is known takes no definition.
-                    let told = known.cloned().map(|sent| Assignment {
-                        desired_status: task.desired_status,
-                        ..sent
-                    });
-                    let Some(assignment) = told.or_else(|| build(view, realm, task)) else {
+                    // Stopping what is known takes no record of a definition.
+                    let known = known.map(|sent| Arc::clone(&sent.definition));
+                    let Some(definition) = known.or_else(|| definition(view, task)) else {
                         self.untold.insert(id);
                         continue;
                     };
-                    message.tasks.push(wire::assignment(&assignment));
-                    self.sent.insert(id, assignment);
+                    message
+                        .tasks
+                        .push(wire::assignment(realm, task, &definition));
+                    let desired_status = task.desired_status;
+                    let sent = Sent {
+                        desired_status,
+                        definition,
+                    };
+                    self.sent.insert(id, sent);
                 }
                 // A damaged record must never stop a task.
                 None if view.is_set_aside::<Task>(&format!("{}/{id}", self.cluster)) => {
@@ -142,34 +161,20 @@ impl Assignments {
     }
 }
 
-/// The assignment of one task; `None`, loudly, if its definition cannot be read.
-fn build(view: &View, realm: &Realm, task: &Task) -> Option<Assignment> {
+/// What a task runs, overrides applied; `None`, loudly, if its definition cannot be read.
+fn definition(view: &View, task: &Task) -> Option<Arc<TaskDefinition>> {
     let name = (task.family.clone(), task.revision);
-    let applied = view
-        .task_definitions
-        .get(&name)
-        .and_then(|definition| task.overrides.apply(definition).ok());
-    let Some(definition) = applied else {
+    let applied = view.task_definitions.get(&name).and_then(|read| {
+        if task.overrides == Overrides::default() {
+            return Some(read.shared());
+        }
+        task.overrides.apply(read).ok().map(Arc::new)
+    });
+    if applied.is_none() {
         tracing::error!(task = %task.id, family = %task.family, revision = task.revision,
             "the definition of a live task cannot be read; its agent is told nothing of it");
-        return None;
-    };
-    Some(assignment(realm, task, definition))
-}
-
-fn assignment(realm: &Realm, task: &Task, definition: TaskDefinition) -> Assignment {
-    Assignment {
-        task: task.id,
-        desired_status: task.desired_status,
-        cluster: task.cluster.clone(),
-        task_arn: realm.task(&task.cluster, task.id),
-        family: task.family.clone(),
-        revision: task.revision,
-        network_mode: task.network_mode,
-        cpu: task.cpu,
-        memory: task.memory,
-        containers: definition.containers,
     }
+    applied
 }
 
 /// The tasks of an instance among what changed.

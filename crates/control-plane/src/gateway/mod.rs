@@ -32,6 +32,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::identity::authority::{Authority, node_of};
 use crate::identity::join;
 use crate::ownership::Strays;
+use crate::placer::Scheduling;
 use crate::standing::Standing;
 use sessions::Sessions;
 use switchboard::Switchboard;
@@ -49,19 +50,21 @@ pub struct Gateway {
     sessions: Sessions,
     standing: Arc<Standing>,
     switchboard: Switchboard,
+    scheduling: Arc<Scheduling>,
     history: Arc<str>,
     stop: CancellationToken,
 }
 
 impl Gateway {
     /// A gateway over this state, in a runtime. `sessions` is shared with whoever asks agents for
-    /// something; `history` is what the revisions of the store belong to. Once `stop` is cancelled
+    /// something, `scheduling` has the statistics; `history` is what the revisions of the store belong to. Once `stop` is cancelled
     /// agents are sent to others.
     pub fn new(
         ecs: Arc<Ecs>,
         authority: Arc<Authority>,
         sessions: Sessions,
         standing: Arc<Standing>,
+        scheduling: Arc<Scheduling>,
         history: &str,
         stop: CancellationToken,
     ) -> Self {
@@ -72,6 +75,7 @@ impl Gateway {
             sessions,
             standing,
             switchboard,
+            scheduling,
             history: Arc::from(history),
             stop,
         }

@@ -23,7 +23,8 @@ pub fn apply(
         tracing::info!(%instance, "what an earlier life of the agent said is not taken over");
         return Txn::new();
     }
-    let mut changed: BTreeMap<TaskId, (&Stored<Task>, Task)> = BTreeMap::new();
+    // With whether anything changed.
+    let mut seen: BTreeMap<TaskId, (&Stored<Task>, Task, bool)> = BTreeMap::new();
     for report in reports {
         let Some(read) = view.tasks.get(&(cluster.clone(), report.task)) else {
             continue;
@@ -32,17 +33,16 @@ pub fn apply(
             tracing::warn!(%instance, task = %report.task, "an agent reports a task of another");
             continue;
         }
-        let (_, task) = changed
+        let (_, task, changed) = seen
             .entry(report.task)
-            .or_insert_with(|| (read, Task::clone(read)));
-        task.apply_report(report, now);
+            .or_insert_with(|| (read, Task::clone(read), false));
+        *changed |= task.apply_report(report, now);
     }
     let mut txn = Txn::new();
-    for (read, task) in changed
-        .into_values()
-        .filter(|(read, task)| Task::ne(read, task))
-    {
-        txn.replace(read, &task);
+    for (read, task, changed) in seen.into_values() {
+        if changed {
+            txn.replace_owned(read, task);
+        }
     }
     txn
 }

@@ -156,7 +156,8 @@ async fn converse(
                             return Err(superseded());
                         }
                         let changed = own_tasks(&batch, cluster, instance);
-                        assignments.diff(&view, &ecs.realm, changed)
+                        let diff = || assignments.diff(&view, &ecs.realm, changed);
+                        gateway.scheduling.statistics.dispatch.time(diff)
                     }
                     Err(broadcast::error::RecvError::Lagged(_)) => {
                         Some(assignments.complete(&ecs.db.view(), &ecs.realm))
@@ -224,7 +225,8 @@ impl Reporting {
                 if !registration::stands(view, node.0, node.1, self.since) {
                     return Err(superseded());
                 }
-                let txn = report::apply(view, node, &self.incarnation, reports, now);
+                let apply = || report::apply(view, node, &self.incarnation, reports, now);
+                let txn = self.gateway.scheduling.statistics.report.time(apply);
                 Ok((txn, report::unreadable(view, node.0, reports)))
             });
             match committed.await {

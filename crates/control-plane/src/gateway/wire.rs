@@ -1,10 +1,9 @@
 //! Between the agent protocol and the nouns.
 
-use longshore_model::Timestamp;
-use longshore_model::assignment::Assignment;
 use longshore_model::report::{ContainerReport, TaskReport};
-use longshore_model::task::NetworkBinding;
-use longshore_model::task_definition::ContainerDefinition;
+use longshore_model::task::{NetworkBinding, Task};
+use longshore_model::task_definition::{ContainerDefinition, TaskDefinition};
+use longshore_model::{Realm, Timestamp};
 use longshore_proto::agent;
 
 /// A message from an agent that makes no sense.
@@ -34,19 +33,23 @@ fn present(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// Writes what an agent is to hold of one task.
-pub fn assignment(assignment: &Assignment) -> agent::TaskAssignment {
+/// Writes what an agent is to hold of one task. `definition` has the task's overrides applied.
+pub fn assignment(
+    realm: &Realm,
+    task: &Task,
+    definition: &TaskDefinition,
+) -> agent::TaskAssignment {
     agent::TaskAssignment {
-        task_id: assignment.task.to_string(),
-        desired_status: assignment.desired_status.as_str().to_owned(),
-        cluster: assignment.cluster.to_string(),
-        task_arn: assignment.task_arn.clone(),
-        family: assignment.family.to_string(),
-        revision: assignment.revision,
-        network_mode: assignment.network_mode.as_str().to_owned(),
-        cpu: assignment.cpu.map(|cpu| cpu.0),
-        memory: assignment.memory.map(|memory| memory.0),
-        containers: assignment.containers.iter().map(container).collect(),
+        task_id: task.id.to_string(),
+        desired_status: task.desired_status.as_str().to_owned(),
+        cluster: task.cluster.to_string(),
+        task_arn: realm.task(&task.cluster, task.id),
+        family: task.family.to_string(),
+        revision: task.revision,
+        network_mode: task.network_mode.as_str().to_owned(),
+        cpu: task.cpu.map(|cpu| cpu.0),
+        memory: task.memory.map(|memory| memory.0),
+        containers: definition.containers.iter().map(container).collect(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The commands: what they do in which order, and what they say.
 
 use std::io::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,6 +17,9 @@ macro_rules! say {
         drop(writeln!(std::io::stdout(), $($part)*))
     };
 }
+
+/// How often what is shown moves while nothing can be counted.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Most findings that are printed; a store with more has one cause.
 const PRINTED_FINDINGS: usize = 200;
@@ -66,6 +69,9 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
     );
     say!(
         "Put ca.pem, ca.key and the access keys back into the data directory before the control plane starts; without them every agent must join anew."
+    );
+    say!(
+        "Tasks that were started after the backup run on; start an agent with --stop-stranded to have them stopped."
     );
     Ok(())
 }
@@ -149,9 +155,11 @@ pub async fn refuse_unfinished(store: &dyn Store) -> anyhow::Result<()> {
 }
 
 async fn read(store: &dyn Store, location: &Location) -> anyhow::Result<Content> {
-    Content::read(store)
-        .await
-        .with_context(|| format!("cannot read {location}"))
+    let spinner = ProgressBar::new_spinner().with_message(format!("reading {location}"));
+    spinner.enable_steady_tick(TICK);
+    let content = Content::read(store).await;
+    spinner.finish_and_clear();
+    content.with_context(|| format!("cannot read {location}"))
 }
 
 fn refuse_half(content: &Content, location: &Location) -> anyhow::Result<()> {
@@ -166,7 +174,14 @@ fn refuse_half(content: &Content, location: &Location) -> anyhow::Result<()> {
 async fn fill(store: &dyn Store, content: &mut Content, location: &Location) -> anyhow::Result<()> {
     content.begin_history(hex::encode(rand::random::<[u8; 16]>()));
     let bar = bar("writing", content.records.len());
-    let filled = transfer::fill(store, content, |done| bar.set_position(done)).await;
+    let filled = transfer::fill(store, content, |done| {
+        bar.set_position(done);
+        if done == content.records.len() as u64 {
+            bar.set_message("comparing");
+            bar.enable_steady_tick(TICK);
+        }
+    })
+    .await;
     bar.finish_and_clear();
     filled.with_context(|| format!("{location} was not filled"))
 }

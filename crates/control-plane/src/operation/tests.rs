@@ -166,6 +166,34 @@ async fn a_transfer_that_did_not_end_is_known_and_begins_anew() {
     );
 }
 
+/// Large values make short commits; none is left out, whatever the sizes.
+#[tokio::test]
+async fn every_record_is_written_whatever_its_size() {
+    let sizes = [0, 1, 399, 1, 500, 2, 0, 1000, 7, 700, 400];
+    let record = |(n, kib): (usize, &usize)| {
+        let value = Bytes::from(vec![7; kib * 1024]);
+        (Key::new(format!("cluster/{n:04}")).unwrap(), value)
+    };
+    let content = Content {
+        revision: 1,
+        records: (0..)
+            .zip(sizes.iter().cycle())
+            .take(250)
+            .map(record)
+            .collect(),
+        is_unfinished: false,
+    };
+    let target = Memory::default();
+    let mut told = Vec::new();
+    fill(&target, &content, |done| told.push(done))
+        .await
+        .unwrap();
+    assert!(told.is_sorted(), "{told:?}");
+    assert_eq!(told.last(), Some(&250));
+    let found = Content::read(&target).await.unwrap();
+    assert_eq!(found.first_difference(&content), None);
+}
+
 #[tokio::test]
 async fn a_store_in_use_is_named_with_what_to_do() {
     let root = TempDir::new().unwrap();

@@ -1,5 +1,7 @@
 //! Filling an empty store with a content.
 
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use longshore_store::{Commit, CommitError, Guard, Key, Store, Write};
 
 use super::Content;
@@ -12,6 +14,9 @@ const COMMIT_WRITES: usize = 100;
 /// A commit takes no further write once it holds this many bytes: an etcd server takes 1.5 MiB in
 /// a request unless it is told otherwise.
 const COMMIT_BYTES: usize = 400 * 1024;
+
+/// Commits under way at once; a store that waits for its disk takes several in one go.
+const COMMITS: usize = 8;
 
 /// Why a store was not filled.
 #[derive(Debug, thiserror::Error)]
@@ -79,24 +84,17 @@ pub async fn fill(
             revision: begun,
         }]
     };
-    let mut writes = Vec::new();
-    let mut bytes = 0;
-    for (n, (key, value)) in (1..).zip(&content.records) {
-        bytes += key.as_str().len() + value.len();
-        writes.push(Write::Put {
-            key: key.clone(),
-            value: value.clone(),
-        });
-        if writes.len() == COMMIT_WRITES || bytes >= COMMIT_BYTES {
-            commit(target, guards(), std::mem::take(&mut writes)).await?;
-            bytes = 0;
-            progress(n);
-        }
+    let mut done = 0;
+    let commits = stream::iter(parts(&content.records)).map(|part| {
+        let puts = commit(target, guards(), part.iter().map(put).collect());
+        async move { puts.await.map(|_| part.len() as u64) }
+    });
+    let mut commits = commits.buffer_unordered(COMMITS);
+    while let Some(records) = commits.try_next().await? {
+        done += records;
+        progress(done);
     }
-    if !writes.is_empty() {
-        commit(target, guards(), writes).await?;
-    }
-    progress(content.records.len() as u64);
+    drop(commits);
     let written = Content::read(target).await?;
     if let Some(key) = content.first_difference(&written) {
         return Err(TransferError::Different { key });
@@ -112,6 +110,30 @@ pub async fn fill(
     });
     commit(target, last, unmark).await?;
     Ok(())
+}
+
+/// The records, in parts that fit into one commit each.
+fn parts(records: &[(Key, Bytes)]) -> impl Iterator<Item = &[(Key, Bytes)]> {
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |(key, value): &&(Key, Bytes)| {
+            let is_room = bytes < COMMIT_BYTES;
+            bytes += key.as_str().len() + value.len();
+            is_room
+        };
+        let count = rest.iter().take(COMMIT_WRITES).take_while(fits).count();
+        let (part, others) = rest.split_at(count);
+        rest = others;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+fn put((key, value): &(Key, Bytes)) -> Write {
+    Write::Put {
+        key: key.clone(),
+        value: value.clone(),
+    }
 }
 
 /// Removes what an earlier transfer left.

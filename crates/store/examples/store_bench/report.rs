@@ -24,7 +24,7 @@ struct Goal {
 
 const GOALS: [Goal; 4] = [
     Goal {
-        about: "embedded puts/s, of etcd's, 64 writers",
+        about: "embedded store, puts/s of 64 writers, by etcd's plain puts/s of 64 writers",
         of: "embedded",
         by: "etcd",
         writers: (64, 64),
@@ -32,7 +32,7 @@ const GOALS: [Goal; 4] = [
         limit: 5.0,
     },
     Goal {
-        about: "embedded p50, of etcd's, 1 writer",
+        about: "embedded store, p50 of 1 writer, by etcd's plain puts of 1 writer",
         of: "embedded",
         by: "etcd",
         writers: (1, 1),
@@ -40,7 +40,7 @@ const GOALS: [Goal; 4] = [
         limit: 0.35,
     },
     Goal {
-        about: "Longshore on etcd, commits/s, of etcd's puts/s, 256 writers each",
+        about: "Longshore on etcd, commits/s of 256 writers, packed into shared transactions, by etcd's plain puts/s of 256 writers, each a request of its own",
         of: "on etcd",
         by: "etcd",
         writers: (256, 256),
@@ -48,7 +48,7 @@ const GOALS: [Goal; 4] = [
         limit: 4.0,
     },
     Goal {
-        about: "Longshore on etcd, commits/s of 256 writers, of etcd's puts/s of 1 writer",
+        about: "Longshore on etcd, commits/s of 256 writers, packed into shared transactions, by the rate of single puts to etcd, one after the other (1 writer)",
         of: "on etcd",
         by: "etcd",
         writers: (256, 1),

@@ -1,11 +1,13 @@
-//! What the data file holds, and how it is read and written.
+//! What the base file holds, and how it is read and written.
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `format`, `revision` | a number |
+//! | `meta` | `format`, `revision`, `log`, `segment` | a number |
 //! | `entries` | the key's text | the revision that put it, the value |
+//!
+//! `log` is the salt of the log whose commits follow the revision, and `segment` the length of its
+//! segments; [`NO_LOG`] in a store that was closed, which is whole without a log.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -15,11 +17,12 @@ use redb::{
     TableDefinition, TableError,
 };
 
-use crate::contract::{Entry, Revision, Snapshot};
+use crate::contract::{Entry, Revision};
 use crate::index::Index;
 use crate::key::Key;
-use crate::watch::{Batch, Event};
 
+use super::layers::Changes;
+use super::medium::{Lent, Medium};
 use super::probe::Soundness;
 use super::{CACHE_BYTES, FORMAT, OpenError};
 
@@ -27,9 +30,74 @@ use super::{CACHE_BYTES, FORMAT, OpenError};
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const ENTRIES: TableDefinition<'_, &str, (Revision, &[u8])> = TableDefinition::new("entries");
 pub(super) const FORMAT_RECORD: &str = "format";
-pub(super) const REVISION_RECORD: &str = "revision";
+const REVISION_RECORD: &str = "revision";
+const LOG_RECORD: &str = "log";
+const SEGMENT_RECORD: &str = "segment";
 
-/// The open data file, and the lock on its directory.
+/// In place of the salt where there is no log to read.
+pub(super) const NO_LOG: u64 = 0;
+
+/// No log.
+pub(super) const CLOSED: LogMeta = LogMeta {
+    salt: NO_LOG,
+    segment: 0,
+};
+
+/// Format 1 had no log, and differs in nothing else. A store of it becomes one of [`FORMAT`] when
+/// it is opened.
+const FORMAT_WITHOUT_LOG: u64 = 1;
+
+/// What the file says of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Meta {
+    /// None in a file that is not ours.
+    format: Option<u64>,
+    pub(super) revision: Revision,
+    pub(super) log: LogMeta,
+}
+
+/// Which log belongs to the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LogMeta {
+    /// What its records are salted with; [`NO_LOG`] if there is none.
+    pub(super) salt: u64,
+    /// The length of its segments in bytes.
+    pub(super) segment: u64,
+}
+
+impl Meta {
+    /// Reads the records; they are all missing in a database that is not ours.
+    pub(super) fn of(database: &Database) -> Result<Meta, redb::Error> {
+        let meta = match database.begin_read()?.open_table(META) {
+            Ok(meta) => meta,
+            Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => {
+                return Ok(Meta::default());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let number = |name| meta.get(name).map(|found| found.map(|guard| guard.value()));
+        Ok(Meta {
+            format: number(FORMAT_RECORD)?,
+            revision: number(REVISION_RECORD)?.unwrap_or(0),
+            log: LogMeta {
+                salt: number(LOG_RECORD)?.unwrap_or(NO_LOG),
+                segment: number(SEGMENT_RECORD)?.unwrap_or(0),
+            },
+        })
+    }
+
+    /// Refuses a file that this version cannot read.
+    pub(super) fn check(self, directory: &Path) -> Result<(), OpenError> {
+        let directory = directory.to_owned();
+        match self.format {
+            Some(FORMAT_WITHOUT_LOG | FORMAT) => Ok(()),
+            Some(found) if found > FORMAT => Err(OpenError::NewerFormat { directory, found }),
+            Some(_) | None => Err(OpenError::NotAStore { directory }),
+        }
+    }
+}
+
+/// The open base file.
 ///
 /// The database checks what it reads, but damage to the file that it does not foresee makes it
 /// panic, in any call and when it is closed. Every use of it here turns that into an error.
@@ -37,15 +105,16 @@ pub(super) const REVISION_RECORD: &str = "revision";
 pub(super) struct Disk {
     /// Taken on drop.
     database: Option<Database>,
-    /// Goes after the database.
-    _lock: Option<File>,
 }
 
 impl Disk {
     /// Makes `file` an empty store and closes it.
-    pub(super) fn create(file: File, directory: &Path) -> Result<(), OpenError> {
-        let database = builder().create_file(file).map_err(opening(directory))?;
-        initialize(&database).map_err(opening(directory))
+    pub(super) fn create(file: Medium, directory: &Path) -> Result<(), OpenError> {
+        let create = || {
+            let database = builder().create_with_backend(Lent(file))?;
+            initialize(&database)
+        };
+        guarded(create).map_err(opening(directory))
     }
 
     fn database(&self) -> Result<&Database, redb::Error> {
@@ -54,80 +123,37 @@ impl Disk {
 
     /// Opens `file`, which must hold a store.
     pub(super) fn open(
-        file: File,
-        lock: File,
+        file: Medium,
         soundness: Soundness,
         directory: &Path,
     ) -> Result<Disk, OpenError> {
-        match guarded(|| Ok(builder().create_file(file)?)) {
-            Ok(mut database) => {
-                if soundness == Soundness::Untidy {
-                    tracing::warn!(
-                        directory = %directory.display(),
-                        "the list of free pages was wrong and is made anew; no record is lost"
-                    );
-                    guarded(|| Ok(database.check_integrity()?)).map_err(opening(directory))?;
-                }
-                Ok(Disk {
-                    database: Some(database),
-                    _lock: Some(lock),
-                })
+        let open = || {
+            let mut database = builder().create_with_backend(Lent(file))?;
+            if soundness == Soundness::Untidy {
+                tracing::warn!(
+                    directory = %directory.display(),
+                    "the list of free pages was wrong and is made anew; no record is lost"
+                );
+                database.check_integrity()?;
             }
-            Err(redb::Error::DatabaseAlreadyOpen) => Err(OpenError::InUse {
-                directory: directory.to_owned(),
-            }),
-            Err(error) => Err(opening(directory)(error)),
-        }
-    }
-
-    /// Opens or makes a store on a simulated disk.
-    #[cfg(test)]
-    pub(super) fn simulated(backend: impl redb::StorageBackend) -> Result<Disk, redb::Error> {
-        let database = builder().create_with_backend(backend)?;
-        if database.begin_read()?.list_tables()?.next().is_none() {
-            initialize(&database)?;
-        }
-        Ok(Disk {
-            database: Some(database),
-            _lock: None,
-        })
+            Ok(Disk {
+                database: Some(database),
+            })
+        };
+        guarded(open).map_err(opening(directory))
     }
 
     /// Checks the format and reads where every key stands.
-    pub(super) fn load(&self, directory: &Path) -> Result<(Revision, Index), OpenError> {
+    pub(super) fn load(&self, directory: &Path) -> Result<(Meta, Index), OpenError> {
         let loaded = catch_unwind(AssertUnwindSafe(|| self.read_index(directory)));
         loaded.unwrap_or_else(|_| Err(opening(directory)(panicked())))
     }
 
-    fn read_index(&self, directory: &Path) -> Result<(Revision, Index), OpenError> {
+    fn read_index(&self, directory: &Path) -> Result<(Meta, Index), OpenError> {
         let database = self.database().map_err(opening(directory))?;
+        let meta = Meta::of(database).map_err(opening(directory))?;
+        meta.check(directory)?;
         let read = database.begin_read().map_err(opening(directory))?;
-        let meta = match read.open_table(META) {
-            Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => {
-                return Err(OpenError::NotAStore {
-                    directory: directory.to_owned(),
-                });
-            }
-            other => other.map_err(opening(directory))?,
-        };
-        let number = |name| meta.get(name).map(|found| found.map(|guard| guard.value()));
-        match number(FORMAT_RECORD).map_err(opening(directory))? {
-            Some(FORMAT) => {}
-            Some(found) if found > FORMAT => {
-                return Err(OpenError::NewerFormat {
-                    directory: directory.to_owned(),
-                    found,
-                });
-            }
-            Some(_) | None => {
-                return Err(OpenError::NotAStore {
-                    directory: directory.to_owned(),
-                });
-            }
-        }
-        let revision = number(REVISION_RECORD)
-            .map_err(opening(directory))?
-            .unwrap_or(0);
         let entries = read.open_table(ENTRIES).map_err(opening(directory))?;
         let mut index = Index::default();
         let mut before = Key::lowest();
@@ -138,78 +164,59 @@ impl Disk {
                 source,
             })?;
             let written = value.value().0;
-            if key <= before || written > revision {
+            if key <= before || written > meta.revision {
                 let fault = format!(
-                    "entry {key} of revision {written} after {before}, in a store of revision {revision}"
+                    "entry {key} of revision {written} after {before}, in a store of revision {}",
+                    meta.revision
                 );
                 return Err(opening(directory)(redb::Error::Corrupted(fault)));
             }
             before = key.clone();
             index.put(key, written);
         }
-        Ok((revision, index))
+        Ok((meta, index))
     }
 
-    /// The entry at `key`.
-    pub(super) fn get(&self, key: &Key) -> Result<Option<Entry>, redb::Error> {
-        guarded(|| {
-            let entries = self.database()?.begin_read()?.open_table(ENTRIES)?;
-            let found = entries.get(key.as_str())?;
-            Ok(found.map(|found| entry(key.clone(), found.value())))
-        })
+    /// The file as it is now, and stays for this reader.
+    pub(super) fn read(&self) -> Result<Reading, redb::Error> {
+        guarded(|| Ok(Reading(self.database()?.begin_read()?)))
     }
 
-    /// The entries whose keys start with `prefix`, and the revision of the file they were read in.
-    pub(super) fn list(&self, prefix: &str) -> Result<Snapshot, redb::Error> {
-        guarded(|| self.read_entries(prefix))
+    /// Makes the changes durable, all or none, with one fsync, and `revision` and the log that goes
+    /// on from it with them. After an error it is unknown whether they are on disk.
+    pub(super) fn write(
+        &self,
+        changes: &Changes,
+        revision: Revision,
+        log: LogMeta,
+    ) -> Result<(), redb::Error> {
+        guarded(|| self.write_changes(changes, revision, log))
     }
 
-    fn read_entries(&self, prefix: &str) -> Result<Snapshot, redb::Error> {
-        let read = self.database()?.begin_read()?;
-        let mut entries = Vec::new();
-        for item in read.open_table(ENTRIES)?.range(prefix..)? {
-            let (key, value) = item?;
-            let text = key.value();
-            if !text.starts_with(prefix) {
-                break;
-            }
-            let key = Key::new(text)
-                .map_err(|error| redb::Error::Corrupted(format!("a stored key: {error}")))?;
-            entries.push(entry(key, value.value()));
-        }
-        Ok(Snapshot {
-            revision: revision(&read)?,
-            entries,
-        })
-    }
-
-    /// Makes the batches durable, all or none, with one fsync. After an error it is unknown
-    /// whether they are on disk.
-    pub(super) fn write(&self, batches: &[Batch]) -> Result<(), redb::Error> {
-        match batches.last() {
-            Some(newest) => guarded(|| self.write_entries(batches, newest.revision)),
-            None => Ok(()),
-        }
-    }
-
-    fn write_entries(&self, batches: &[Batch], newest: Revision) -> Result<(), redb::Error> {
+    fn write_changes(
+        &self,
+        changes: &Changes,
+        revision: Revision,
+        log: LogMeta,
+    ) -> Result<(), redb::Error> {
+        // Neighbours share pages.
+        let mut sorted: Vec<_> = changes.iter().collect();
+        sorted.sort_unstable_by_key(|(key, _)| *key);
         let mut transaction = self.database()?.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         {
             let mut entries = transaction.open_table(ENTRIES)?;
-            for event in batches.iter().flat_map(|batch| &batch.events) {
-                match event {
-                    Event::Put(entry) => {
-                        entries.insert(entry.key.as_str(), (entry.revision, &*entry.value))?;
-                    }
-                    Event::Deleted { key } => {
-                        entries.remove(key.as_str())?;
-                    }
+            for (key, (revision, value)) in sorted {
+                match value {
+                    Some(value) => drop(entries.insert(key.as_str(), (*revision, &**value))?),
+                    None => drop(entries.remove(key.as_str())?),
                 }
             }
-            transaction
-                .open_table(META)?
-                .insert(REVISION_RECORD, newest)?;
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(FORMAT_RECORD, FORMAT)?;
+            meta.insert(REVISION_RECORD, revision)?;
+            meta.insert(LOG_RECORD, log.salt)?;
+            meta.insert(SEGMENT_RECORD, log.segment)?;
         }
         transaction.commit()?;
         Ok(())
@@ -226,6 +233,38 @@ impl Drop for Disk {
         if let Err(error) = closed {
             tracing::error!(%error, "the data file was not closed as it should be");
         }
+    }
+}
+
+/// The base file at one moment.
+pub(super) struct Reading(ReadTransaction);
+
+impl Reading {
+    /// The entry at `key`.
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Entry>, redb::Error> {
+        guarded(|| {
+            let entries = self.0.open_table(ENTRIES)?;
+            let found = entries.get(key.as_str())?;
+            Ok(found.map(|found| entry(key.clone(), found.value())))
+        })
+    }
+
+    /// The entries whose keys start with `prefix`, in order.
+    pub(super) fn list(&self, prefix: &str) -> Result<Vec<Entry>, redb::Error> {
+        guarded(|| {
+            let mut entries = Vec::new();
+            for item in self.0.open_table(ENTRIES)?.range(prefix..)? {
+                let (key, value) = item?;
+                let text = key.value();
+                if !text.starts_with(prefix) {
+                    break;
+                }
+                let key = Key::new(text)
+                    .map_err(|error| redb::Error::Corrupted(format!("a stored key: {error}")))?;
+                entries.push(entry(key, value.value()));
+            }
+            Ok(entries)
+        })
     }
 }
 
@@ -260,9 +299,14 @@ fn initialize(database: &Database) -> Result<(), redb::Error> {
     Ok(())
 }
 
-fn revision(read: &ReadTransaction) -> Result<Revision, redb::Error> {
-    let found = read.open_table(META)?.get(REVISION_RECORD)?;
-    Ok(found.map_or(0, |guard| guard.value()))
+/// Writes another format into the data file of a store that nobody has open.
+#[cfg(any(test, feature = "conformance"))]
+pub(super) fn set_format(path: &Path, format: u64) -> Result<(), redb::Error> {
+    let transaction = builder().open(path)?.begin_write()?;
+    transaction
+        .open_table(META)?
+        .insert(FORMAT_RECORD, format)?;
+    Ok(transaction.commit()?)
 }
 
 fn entry(key: Key, (revision, value): (Revision, &[u8])) -> Entry {

@@ -6,40 +6,20 @@
 //! passes is opened for good; one that is damaged stays as it was found.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redb::{Database, StorageBackend};
+use redb::StorageBackend;
 
 use super::OpenError;
-use super::disk;
+use super::disk::{self, Meta};
+use super::medium::Medium;
 
 /// Unit of what the overlay keeps, in bytes.
 const BLOCK: usize = 4096;
-
-/// What the overlay lies on; it is only read.
-pub(super) trait Source: Debug + Send + Sync + 'static {
-    /// The length in bytes.
-    fn length(&self) -> io::Result<u64>;
-    /// Fills `out` from `offset`; an error where the source is shorter.
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()>;
-}
-
-impl Source for File {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.read_exact_at(out, offset)
-    }
-}
 
 /// How a file stands that holds a whole store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,23 +32,23 @@ pub(super) enum Soundness {
     Untidy,
 }
 
-/// Reads and checks every page in use.
+/// Reads and checks every page in use, and what the file says of itself.
 ///
 /// # Errors
 /// [`OpenError::Damaged`] when something is not as it was written, [`OpenError::Database`] when the
 /// file cannot be read.
-pub(super) fn examine(source: impl Source, directory: &Path) -> Result<Soundness, OpenError> {
+pub(super) fn examine(source: &Medium, directory: &Path) -> Result<(Soundness, Meta), OpenError> {
     let damaged = |what: String| OpenError::Damaged {
         directory: directory.to_owned(),
         what,
     };
-    let length = source.length().map_err(disk::opening(directory))?;
+    let length = source.len().map_err(disk::opening(directory))?;
     if length == 0 {
         // The library would make it a new one.
         return Err(damaged("it is empty".to_owned()));
     }
     let overlay = Overlay {
-        source,
+        source: Medium::clone(source),
         state: Mutex::new(State {
             length,
             visible: length,
@@ -78,9 +58,10 @@ pub(super) fn examine(source: impl Source, directory: &Path) -> Result<Soundness
     // The library asserts what a whole file would grant it.
     let result = catch_unwind(AssertUnwindSafe(|| look(overlay)));
     match result {
-        Ok(Ok((soundness, before, after))) if before == after => Ok(soundness),
+        Ok(Ok((soundness, before, after))) if before == after => Ok((soundness, after)),
         Ok(Ok((_, before, after))) => Err(damaged(format!(
-            "it was at revision {before}, of which only revision {after} is whole"
+            "it was at revision {}, of which only revision {} is whole",
+            before.revision, after.revision
         ))),
         Ok(Err(redb::Error::Io(error))) if !says_damaged(&error) => {
             Err(disk::opening(directory)(redb::Error::Io(error)))
@@ -97,8 +78,8 @@ fn says_damaged(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidData | UnexpectedEof)
 }
 
-/// How the file stands, and its revision by its own word and after the check.
-fn look(overlay: Overlay<impl Source>) -> Result<(Soundness, u64, u64), redb::Error> {
+/// How the file stands, and what it says of itself before and after the check.
+fn look(overlay: Overlay) -> Result<(Soundness, Meta, Meta), redb::Error> {
     let repaired = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&repaired);
     let mut builder = disk::builder();
@@ -106,33 +87,22 @@ fn look(overlay: Overlay<impl Source>) -> Result<(Soundness, u64, u64), redb::Er
     let mut database = builder.create_with_backend(overlay)?;
     if repaired.load(Ordering::Relaxed) {
         // Opening it has checked every page.
-        return Ok((Soundness::Unclosed, 0, 0));
+        let meta = Meta::of(&database)?;
+        return Ok((Soundness::Unclosed, meta, meta));
     }
-    let before = revision(&database)?;
+    let before = Meta::of(&database)?;
     let soundness = if database.check_integrity()? {
         Soundness::Sound
     } else {
         Soundness::Untidy
     };
-    Ok((soundness, before, revision(&database)?))
-}
-
-/// 0 where there is none, which opening the store then refuses by name.
-fn revision(database: &Database) -> Result<u64, redb::Error> {
-    use redb::{ReadableDatabase, TableError};
-    match database.begin_read()?.open_table(disk::META) {
-        Ok(meta) => Ok(meta
-            .get(disk::REVISION_RECORD)?
-            .map_or(0, |found| found.value())),
-        Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => Ok(0),
-        Err(error) => Err(error.into()),
-    }
+    Ok((soundness, before, Meta::of(&database)?))
 }
 
 /// A source with writes kept in memory on top.
 #[derive(Debug)]
-struct Overlay<S> {
-    source: S,
+struct Overlay {
+    source: Medium,
     state: Mutex<State>,
 }
 
@@ -144,7 +114,7 @@ struct State {
     blocks: BTreeMap<u64, Box<[u8]>>,
 }
 
-impl<S: Source> Overlay<S> {
+impl Overlay {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -177,7 +147,7 @@ fn blocks(
     })
 }
 
-impl<S: Source> StorageBackend for Overlay<S> {
+impl StorageBackend for Overlay {
     fn len(&self) -> io::Result<u64> {
         Ok(self.state().length)
     }

@@ -17,13 +17,40 @@ use crate::contract::{Guard, Write};
 use crate::memory::Memory;
 use platter::Platter;
 
+/// Length of a segment of the log, in bytes: the base file is written every few commits.
+const SMALL_SEGMENT: usize = 128 * 1024;
+
 fn open(directory: &Path) -> Result<Embedded, OpenError> {
     Embedded::open(directory, HistoryLimit::default())
 }
 
+/// Opens the store on a simulated disk, and makes one there if there is none.
 fn open_simulated(platter: &Platter) -> Embedded {
-    let disk = Disk::simulated(platter.clone()).unwrap();
-    Embedded::start(disk, Path::new("simulated"), HistoryLimit::default()).unwrap()
+    make_simulated(platter);
+    start_simulated(platter, rand::random_range(1..=u64::MAX), SMALL_SEGMENT).unwrap()
+}
+
+fn make_simulated(platter: &Platter) {
+    let base = platter.media().base;
+    if base.len().unwrap() == 0 {
+        Disk::create(base, Path::new("simulated")).unwrap();
+    }
+}
+
+/// Opens the store that is there.
+fn start_simulated(
+    platter: &Platter,
+    salt: u64,
+    segment_bytes: usize,
+) -> Result<Embedded, OpenError> {
+    let start = Start {
+        soundness: Soundness::Sound,
+        salt,
+        segment_bytes,
+        lock: None,
+    };
+    let limit = HistoryLimit::default();
+    Embedded::start(platter.media(), start, Path::new("simulated"), limit)
 }
 
 fn key(text: &str) -> Key {
@@ -229,27 +256,140 @@ fn an_interrupted_first_start_is_begun_again() {
 }
 
 #[tokio::test]
-async fn a_copy_of_the_open_file_is_whole() {
+async fn a_copy_of_the_open_directory_is_whole() {
     let root = TempDir::new().unwrap();
     let store = open(&root.path().join("live")).unwrap();
-    for n in 0..50 {
+    for n in 0..48 {
         store
             .commit(put(&format!("k/{}", n % 7), vec![n; 3000]))
             .await
             .unwrap();
+        if n % 8 > 0 {
+            continue;
+        }
         let copy = root.path().join(format!("copy-{n}"));
         fs::create_dir(&copy).unwrap();
-        fs::copy(
-            root.path().join("live").join(DATA_FILE),
-            copy.join(DATA_FILE),
-        )
-        .unwrap();
+        copy_files(&root.path().join("live"), &copy, &ALL_FILES);
         let copy = open(&copy).unwrap();
         assert_eq!(
             copy.list("").await.unwrap(),
             store.list("").await.unwrap(),
             "{n}"
         );
+    }
+}
+
+/// Without its log it would lack commits, and who opens it would not know.
+#[tokio::test]
+async fn a_copy_of_the_data_file_alone_is_whole_or_refused() {
+    let root = TempDir::new().unwrap();
+    let live = root.path().join("live");
+    let store = open(&live).unwrap();
+    store.commit(put("k", "v")).await.unwrap();
+    let before = store.list("").await.unwrap();
+    let copy = |name: &str, files: &[&str]| {
+        let copy = root.path().join(name);
+        fs::create_dir(&copy).unwrap();
+        copy_files(&live, &copy, files);
+        copy
+    };
+    for (name, files) in [
+        ("base", &[DATA_FILE][..]),
+        ("half", &[DATA_FILE, LOG_FILES[1]]),
+    ] {
+        let error = open(&copy(name, files)).unwrap_err();
+        assert!(matches!(error, OpenError::LogMissing { .. }), "{error:?}");
+        assert!(error.to_string().contains(LOG_FILES[0]), "{error}");
+    }
+    drop(store);
+    let stopped = open(&copy("stopped", &[DATA_FILE])).unwrap();
+    assert_eq!(stopped.list("").await.unwrap(), before);
+    drop(stopped);
+    // An old log beside it does not count.
+    let mixed = copy("mixed", &ALL_FILES);
+    let other = root.path().join("other");
+    let store = open(&other).unwrap();
+    store.commit(put("other", "v")).await.unwrap();
+    copy_files(&other, &mixed, &LOG_FILES);
+    assert_eq!(open(&mixed).unwrap().list("").await.unwrap(), before);
+}
+
+/// What a store of format 1 holds.
+#[tokio::test]
+async fn a_store_of_the_format_without_a_log_is_taken_over() {
+    let root = TempDir::new().unwrap();
+    let store = open(root.path()).unwrap();
+    for n in 0..20 {
+        store.commit(put(&format!("k/{n}"), "v")).await.unwrap();
+    }
+    let before = store.list("").await.unwrap();
+    drop(store);
+    let path = root.path().join(DATA_FILE);
+    let database = redb::Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut meta = transaction.open_table(disk::META).unwrap();
+        meta.insert(disk::FORMAT_RECORD, 1).unwrap();
+        for name in ["log", "segment"] {
+            meta.remove(name).unwrap().unwrap();
+        }
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    for name in LOG_FILES {
+        fs::remove_file(root.path().join(name)).unwrap();
+    }
+    let store = open(root.path()).unwrap();
+    assert_eq!(store.list("").await.unwrap(), before);
+    store.commit(put("k/20", "v")).await.unwrap();
+    drop(store);
+    let database = redb::Database::open(&path).unwrap();
+    let read = redb::ReadableDatabase::begin_read(&database).unwrap();
+    let meta = read.open_table(disk::META).unwrap();
+    let format = meta.get(disk::FORMAT_RECORD).unwrap().unwrap().value();
+    assert_eq!(format, FORMAT, "an older version refuses it");
+}
+
+/// Reads see commits that are only in the log, that are on their way, and that are in the base
+/// file, at one revision.
+#[tokio::test]
+async fn reads_agree_while_the_base_file_is_written() {
+    let platter = Platter::default();
+    let store = open_simulated(&platter);
+    let memory = Memory::default();
+    platter.grant(0);
+    let mut settling = 0;
+    for n in 0..200_u32 {
+        let name = format!("k/{}", n * 7 % 31);
+        let commit = match n % 5 {
+            0 => Commit {
+                guards: Vec::new(),
+                writes: vec![Write::Delete { key: key(&name) }],
+            },
+            _ => put(&name, vec![n as u8; 3000]),
+        };
+        let expected = memory.commit(commit.clone()).await.unwrap();
+        assert_eq!(store.commit(commit).await.unwrap(), expected);
+        if store.layers.is_settling() {
+            settling += 1;
+            platter.grant(if settling % 20 == 0 { usize::MAX } else { 2 });
+        }
+        for prefix in ["", "k/1", "x"] {
+            let expected = memory.list(prefix).await.unwrap();
+            assert_eq!(store.list(prefix).await.unwrap(), expected, "{n}");
+        }
+        let expected = memory.get(&key(&name)).await.unwrap();
+        assert_eq!(store.get(&key(&name)).await.unwrap(), expected, "{n}");
+    }
+    assert!(settling > 20, "{settling}");
+    platter.grant(usize::MAX);
+}
+
+const ALL_FILES: [&str; 3] = [DATA_FILE, LOG_FILES[0], LOG_FILES[1]];
+
+fn copy_files(from: &Path, to: &Path, files: &[&str]) {
+    for file in files {
+        fs::copy(from.join(file), to.join(file)).unwrap();
     }
 }
 

@@ -1,8 +1,9 @@
-//! The one thread that changes the data file.
+//! The one thread that decides commits and makes them durable.
 
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -10,14 +11,23 @@ use crate::contract::{Commit, CommitError, Revision, Unavailable, Write};
 use crate::index::Index;
 use crate::watch::{Batch, History};
 
-use super::disk::Disk;
+use super::checkpoint::Checkpoints;
+use super::disk::CLOSED;
+use super::layers::Layers;
+use super::log::Log;
+use super::record;
 
-/// Most commits that share one fsync. By eye: at 64 concurrent callers groups stay well below it,
-/// and it bounds how long a commit waits for others.
-const GROUP_COMMITS: usize = 256;
+/// Most commits that share one fsync. By eye: it bounds how long a commit waits for others.
+const GROUP_COMMITS: usize = 512;
 
-/// A group takes no further commit once it holds this many bytes.
-const GROUP_BYTES: usize = 16 * 1024 * 1024;
+/// A group takes no further commit once it holds this many bytes. With one commit of
+/// [`MAX_COMMIT_BYTES`](crate::MAX_COMMIT_BYTES) on top it fits into a segment of the log.
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
+
+/// Longest that the thread looks out for the next commits before it sleeps, or begins with fewer
+/// than it has just answered. Waking a thread takes about as long, and whoever is answered often
+/// commits again at once: without this a group of one would go ahead of all others.
+const LOOK_OUT: Duration = Duration::from_micros(50);
 
 /// Most commits that wait in the queue. Callers beyond wait in turn before they enter it.
 const QUEUE_COMMITS: usize = 1024;
@@ -49,23 +59,29 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread on a file whose newest revision and keys are given.
+    /// Starts the thread on an empty log over the layers, whose newest revision and keys are
+    /// given.
     pub(super) fn start(
-        disk: Arc<Disk>,
+        layers: Arc<Layers>,
+        log: Log,
         history: Arc<History>,
         revision: Revision,
         index: Index,
     ) -> io::Result<Writer> {
         let (queue, requests) = mpsc::channel(QUEUE_COMMITS);
-        let file = FileWriter {
-            disk,
+        let checkpoints =
+            Checkpoints::start(Arc::clone(&layers), Arc::clone(&history), log.meta())?;
+        let log_writer = LogWriter {
+            layers,
+            log,
+            checkpoints,
             history: Arc::clone(&history),
             revision,
             index,
         };
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || file.run(requests))?;
+            .spawn(move || log_writer.run(requests))?;
         Ok(Writer {
             queue: Some(queue),
             inflight: Arc::new(Semaphore::new(INFLIGHT_KIB)),
@@ -125,9 +141,11 @@ impl Drop for Writer {
     }
 }
 
-/// The thread's side: the only owner of the index and of the next revision.
-struct FileWriter {
-    disk: Arc<Disk>,
+/// The thread's side: the only owner of the log, the index and the next revision.
+struct LogWriter {
+    layers: Arc<Layers>,
+    log: Log,
+    checkpoints: Checkpoints,
     history: Arc<History>,
     revision: Revision,
     index: Index,
@@ -142,16 +160,16 @@ struct Group {
     batches: Vec<Batch>,
 }
 
-impl FileWriter {
+impl LogWriter {
     fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let _end = EndOfHistory(Arc::clone(&self.history));
-        while let Some(first) = requests.blocking_recv() {
+        let mut answered = 1;
+        while let Some(first) = Self::next(&mut requests, answered) {
+            let before = self.revision;
             let group = self.decide(first, &mut requests);
-            if let Err(error) = self.disk.write(&group.batches) {
-                tracing::error!(error = &error as &dyn std::error::Error, "commit failed");
-                let fault = Unavailable::new("writing a commit", error);
-                // Known before anyone is told, and before queued callers lose their answers.
-                self.history.fail(fault.clone());
+            answered = group.answers.len();
+            if let Err(fault) = self.make_durable(before, &group.batches) {
+                self.fail(&fault);
                 for (caller, _) in group.answers {
                     answer(caller, Err(fault.clone().into()));
                 }
@@ -164,6 +182,60 @@ impl FileWriter {
                 answer(caller, decision);
             }
         }
+        self.close();
+    }
+
+    /// The next request, or none once the queue is closed and empty. Looks out for a moment for as
+    /// many as were `answered` last.
+    fn next(requests: &mut mpsc::Receiver<Request>, answered: usize) -> Option<Request> {
+        let begin = Instant::now();
+        while requests.len() < answered && begin.elapsed() < LOOK_OUT {
+            thread::yield_now();
+        }
+        requests.blocking_recv()
+    }
+
+    /// Makes the batches durable, all or none, with one fsync. After an error it is unknown
+    /// whether they are on disk.
+    fn make_durable(&mut self, before: Revision, batches: &[Batch]) -> Result<(), Unavailable> {
+        // A checkpoint or a read may have failed meanwhile.
+        self.history.check_available()?;
+        if batches.is_empty() {
+            return Ok(());
+        }
+        if self.log.prepare(before, batches) {
+            // Waits while the segment to go on in is still being settled.
+            if !self.layers.freeze() {
+                self.history.check_available()?;
+            }
+            self.log.turn();
+            self.checkpoints.order();
+        }
+        let appended = self.log.append();
+        appended.map_err(|error| Unavailable::new("writing a commit", error))?;
+        self.layers.add(batches);
+        Ok(())
+    }
+
+    /// Known before anyone is told, and before queued callers lose their answers.
+    fn fail(&self, fault: &Unavailable) {
+        tracing::error!(
+            error = fault as &dyn std::error::Error,
+            "the store has failed"
+        );
+        self.history.fail(fault.clone());
+        self.layers.fail();
+    }
+
+    /// Settles what is only in the log, so that the base file is whole without it.
+    fn close(&mut self) {
+        self.checkpoints.end();
+        if self.history.check_available().is_err() || !self.layers.freeze() {
+            return;
+        }
+        if let Err(error) = self.layers.settle(CLOSED) {
+            self.fail(&Unavailable::new("closing the data file", error));
+        }
     }
 
     /// Takes what is queued, up to the group's bounds, and decides each commit in turn, seeing
@@ -174,7 +246,7 @@ impl FileWriter {
         let mut bytes = 0;
         let mut next = Some(first);
         while let Some(request) = next {
-            bytes += request.bytes;
+            bytes += request.bytes + request.commit.writes.len() * record::EVENT_BYTES;
             let decision = self.decide_one(request.commit, &mut group.batches);
             group.answers.push((request.caller, decision));
             group.shares.push(request.share);

@@ -34,7 +34,7 @@ pub const RECORD_FORMAT: u8 = 1;
 const HEADER_BYTES: usize = 5;
 
 /// A noun that is stored.
-pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+pub trait Record: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
     /// First part of its keys.
     const TABLE: &'static str;
 
@@ -136,6 +136,16 @@ pub fn decode_at<R: Record>(key: &Key, bytes: &[u8]) -> Result<R, DecodeError> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use longshore_model::instance::Resources;
+    use longshore_model::task::{
+        Container, ContainerOverride, DesiredStatus, Overrides, ServiceTask, StopCode, Task,
+        TaskStatus,
+    };
+    use longshore_model::task_definition::NetworkMode;
+    use longshore_model::unit::{CpuUnits, Mib};
+    use longshore_model::{ClusterName, DeploymentId, InstanceId, TaskId, Timestamp};
+    use proptest::{prop_assert_eq, proptest};
+
     use super::*;
 
     fn counter() -> FamilyCounter {
@@ -150,6 +160,97 @@ mod tests {
         let bytes = encode(&counter()).unwrap();
         assert_eq!(decode::<FamilyCounter>(&bytes).unwrap(), counter());
         assert_eq!(counter().key().as_str(), "family/web");
+    }
+
+    proptest! {
+        /// The view takes a record as it was before it was encoded, so nothing may be lost.
+        #[test]
+        fn a_task_decodes_to_what_was_encoded(
+            texts in proptest::collection::vec(".{0,12}", 6),
+            numbers in proptest::array::uniform4(proptest::option::of(0_u32..9)),
+            times in proptest::array::uniform4(proptest::option::of(0_i64..i64::MAX)),
+            codes in proptest::option::of(-1_i32..200),
+            tags in proptest::collection::btree_map(".{0,8}", ".{0,8}", 0..3),
+            accounted in proptest::bool::ANY,
+            id in proptest::num::u128::ANY,
+        ) {
+            let text = |at: usize| (!texts[at].is_empty()).then(|| texts[at].clone());
+            let time = |at: usize| times[at].map(Timestamp::from_millis);
+            let task = Task {
+                id: TaskId::new(id),
+                cluster: ClusterName::default_cluster(),
+                instance: InstanceId::new(!id),
+                family: "web".parse().unwrap(),
+                revision: 1,
+                network_mode: NetworkMode::Bridge,
+                demand: Resources {
+                    gpus: tags.keys().cloned().collect(),
+                    ..Resources::default()
+                },
+                cpu: numbers[0].map(CpuUnits),
+                memory: numbers[1].map(Mib),
+                group: texts[0].clone(),
+                started_by: text(1),
+                service: text(1).map(|_| ServiceTask {
+                    name: "web".parse().unwrap(),
+                    deployment: DeploymentId::new(7),
+                }),
+                launch_type: texts[2].clone(),
+                overrides: Overrides {
+                    cpu: numbers[2].map(CpuUnits),
+                    memory: None,
+                    containers: vec![ContainerOverride {
+                        name: texts[3].clone(),
+                        command: text(3).map(|text| vec![text]),
+                        environment: tags.clone(),
+                        cpu: None,
+                        memory: numbers[3].map(Mib),
+                        memory_reservation: None,
+                    }],
+                },
+                desired_status: DesiredStatus::Running,
+                last_status: TaskStatus::Stopping,
+                containers: vec![Container {
+                    name: texts[4].clone(),
+                    image_digest: text(4),
+                    runtime_id: text(5),
+                    exit_code: codes,
+                    reason: text(0),
+                    memory: numbers[0].map(Mib),
+                    ..Container::default()
+                }],
+                created_at: Timestamp::from_millis(id as i64),
+                pull_started_at: time(0),
+                pull_stopped_at: time(1),
+                started_at: time(2),
+                stopping_at: time(3),
+                execution_stopped_at: None,
+                stopped_at: time(0),
+                stop_code: codes.map(|_| StopCode::UserInitiated),
+                stopped_reason: text(5),
+                version: id as u64,
+                tags,
+                accounted,
+            };
+            let bytes = encode(&task).unwrap();
+            prop_assert_eq!(decode::<Task>(&bytes).unwrap(), task);
+        }
+    }
+
+    #[test]
+    fn a_record_with_members_that_are_null_decodes() {
+        let with = br#"{"name":"a","image":"b","image_digest":null,"last_status":"PENDING","runtime_id":null,"exit_code":null,"reason":null,"network_bindings":[],"cpu":0,"memory":null,"memory_reservation":null}"#;
+        let without = serde_json::to_vec(&Container {
+            name: "a".to_owned(),
+            image: "b".to_owned(),
+            ..Container::default()
+        });
+        let without = without.unwrap();
+        assert!(without.len() < with.len());
+        assert_eq!(
+            serde_json::from_slice::<Container>(with).unwrap(),
+            serde_json::from_slice::<Container>(&without).unwrap()
+        );
     }
 
     #[test]

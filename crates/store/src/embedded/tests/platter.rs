@@ -1,5 +1,9 @@
-//! A simulated disk: what redb's storage-backend seam is put on in tests. It can lose power, fail
-//! a call, tell what it was asked, and be taken apart into the images that a power cut leaves.
+//! A simulated disk with the files of one store, behind the seam that all their I/O goes through.
+//! It can lose power, fail a call, tell what it was asked, and be taken apart into the images that
+//! a power cut leaves. What reached the disk of one file says nothing about the others.
+//!
+//! The checkpoint thread works beside the writer; so that a seed makes the same calls in the same
+//! order again, a test can let it do a number of calls at a time.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -7,6 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use redb::StorageBackend;
 
 use super::luck::Luck;
+use crate::embedded::checkpoint;
+use crate::embedded::medium::Media;
 
 /// The error of every operation without power.
 pub(super) const LOST_POWER: &str = "the disk lost power";
@@ -19,14 +25,70 @@ const PAGE: usize = 4096;
 
 type Page = [u8; PAGE];
 
-/// The bytes of a disk. A clone shares its pages until one of the two changes them.
+/// The base file.
+pub(super) const BASE: usize = 0;
+
+/// The files of a store: the base file and the segments of the log.
+pub(super) const FILES: usize = 3;
+
+/// The bytes of a disk, file by file.
+pub(super) type Content = [Bytes; FILES];
+
+/// Changes that reached the disk, or some that did.
+pub(super) trait Changed {
+    /// Carries out one operation whole.
+    fn apply(&mut self, operation: &Operation);
+    /// Carries out the first `sectors` sectors of a write, or nothing of anything else.
+    fn apply_torn(&mut self, operation: &Operation, sectors: usize);
+    /// Carries out any part of `pending`: of each write all of it, nothing, or any of its sectors.
+    /// Since a sector keeps the last write that reached it, this is also what is left when the
+    /// writes reached the disk in any other order.
+    fn apply_some(&mut self, pending: &[Operation], luck: &mut Luck);
+}
+
+impl Changed for Content {
+    fn apply(&mut self, operation: &Operation) {
+        let file = &mut self[operation.file];
+        match &operation.change {
+            Change::Write { offset, data } => file.write(*offset, data),
+            Change::Length(length) => file.resize(*length),
+            Change::Sync => {}
+        }
+    }
+
+    fn apply_torn(&mut self, operation: &Operation, sectors: usize) {
+        if let Change::Write { offset, data } = &operation.change {
+            self[operation.file].write(*offset, &data[..data.len().min(sectors * SECTOR)]);
+        }
+    }
+
+    fn apply_some(&mut self, pending: &[Operation], luck: &mut Luck) {
+        for operation in pending {
+            let file = &mut self[operation.file];
+            match &operation.change {
+                Change::Write { offset, data } => {
+                    let (whole, nothing) = (luck.one_in(3), luck.one_in(2));
+                    for (n, sector) in data.chunks(SECTOR).enumerate() {
+                        if whole || (!nothing && luck.one_in(2)) {
+                            file.write(offset + n * SECTOR, sector);
+                        }
+                    }
+                }
+                Change::Length(length) if luck.one_in(2) => file.resize(*length),
+                Change::Length(_) | Change::Sync => {}
+            }
+        }
+    }
+}
+
+/// The bytes of a file. A clone shares its pages until one of the two changes them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Content {
+pub(super) struct Bytes {
     pages: Vec<Arc<Page>>,
     length: usize,
 }
 
-impl Content {
+impl Bytes {
     /// The length in bytes.
     pub(super) fn len(&self) -> usize {
         self.length
@@ -36,6 +98,11 @@ impl Content {
     pub(super) fn flip(&mut self, bit: usize) {
         let byte = bit / 8;
         Arc::make_mut(&mut self.pages[byte / PAGE])[byte % PAGE] ^= 1 << (bit % 8);
+    }
+
+    /// Sets bytes to zero.
+    pub(super) fn wipe(&mut self, offset: usize, length: usize) {
+        self.write(offset, &vec![0; length]);
     }
 
     /// Cuts off or adds zeros.
@@ -76,47 +143,19 @@ impl Content {
             done += length;
         }
     }
-
-    /// Carries out one operation whole.
-    pub(super) fn apply(&mut self, operation: &Operation) {
-        match operation {
-            Operation::Write { offset, data } => self.write(*offset, data),
-            Operation::Length(length) => self.resize(*length),
-            Operation::Sync => {}
-        }
-    }
-
-    /// Carries out the first `sectors` sectors of a write, or nothing of anything else.
-    pub(super) fn apply_torn(&mut self, operation: &Operation, sectors: usize) {
-        if let Operation::Write { offset, data } = operation {
-            self.write(*offset, &data[..data.len().min(sectors * SECTOR)]);
-        }
-    }
-
-    /// Carries out any part of `pending`: of each write all of it, nothing, or any of its sectors.
-    /// Since a sector keeps the last write that reached it, this is also what is left when the
-    /// writes reached the disk in any other order.
-    pub(super) fn apply_some(&mut self, pending: &[Operation], luck: &mut Luck) {
-        for operation in pending {
-            match operation {
-                Operation::Write { offset, data } => {
-                    let (whole, nothing) = (luck.one_in(3), luck.one_in(2));
-                    for (n, sector) in data.chunks(SECTOR).enumerate() {
-                        if whole || (!nothing && luck.one_in(2)) {
-                            self.write(offset + n * SECTOR, sector);
-                        }
-                    }
-                }
-                Operation::Length(length) if luck.one_in(2) => self.resize(*length),
-                Operation::Length(_) | Operation::Sync => {}
-            }
-        }
-    }
 }
 
 /// A change that the disk was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(super) struct Operation {
+    /// Of which file.
+    pub(super) file: usize,
+    pub(super) change: Change,
+}
+
+/// A change of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
     /// Sets bytes.
     Write { offset: usize, data: Vec<u8> },
     /// Cuts off or extends.
@@ -128,9 +167,9 @@ pub(super) enum Operation {
 impl Operation {
     /// How many sectors it writes.
     pub(super) fn sectors(&self) -> usize {
-        match self {
-            Operation::Write { data, .. } => data.len().div_ceil(SECTOR),
-            Operation::Length(_) | Operation::Sync => 0,
+        match &self.change {
+            Change::Write { data, .. } => data.len().div_ceil(SECTOR),
+            Change::Length(_) | Change::Sync => 0,
         }
     }
 }
@@ -183,8 +222,8 @@ struct State {
     synced: Content,
     /// Changes since the log was last taken.
     log: Vec<Operation>,
-    /// How many of the log are before the last sync.
-    settled: usize,
+    /// Changes that no sync of their file has followed.
+    pending: Vec<Operation>,
     calls: usize,
     fault: Option<Fault>,
     fault_at: Option<usize>,
@@ -193,6 +232,10 @@ struct State {
     held: bool,
     /// A sync waits.
     stuck: bool,
+    /// How many calls the checkpoint thread may make; none if it is free.
+    granted: Option<usize>,
+    /// The checkpoint thread waits.
+    gated: bool,
 }
 
 impl Platter {
@@ -239,7 +282,34 @@ impl Platter {
         state.fault_at.map_or(0, |at| state.log.len() - at)
     }
 
-    /// Keeps every sync waiting until [`Platter::release`].
+    /// The files.
+    pub(super) fn media(&self) -> Media {
+        let [base, first, second] = [0, 1, 2].map(|number| {
+            Arc::new(PlatterFile {
+                platter: self.clone(),
+                number,
+            })
+        });
+        Media {
+            base,
+            log: [first, second],
+        }
+    }
+
+    /// Lets the checkpoint thread make so many calls and no more until the next grant. What is
+    /// left is taken back when it has synced, which is the last thing that it does.
+    pub(super) fn grant(&self, calls: usize) {
+        self.state().granted = Some(calls);
+        self.released.notify_all();
+    }
+
+    /// True while the checkpoint thread waits for a grant.
+    pub(super) fn is_gated(&self) -> bool {
+        let state = self.state();
+        state.gated && state.granted == Some(0)
+    }
+
+    /// Keeps every sync of the writer waiting until [`Platter::release`].
     pub(super) fn hold(&self) {
         self.state().held = true;
     }
@@ -281,7 +351,7 @@ impl Platter {
     pub(super) fn lose_power(&self, luck: u64) {
         let mut state = self.state();
         let mut kept = state.synced.clone();
-        kept.apply_some(&state.log[state.settled..], &mut Luck::new(luck));
+        kept.apply_some(&state.pending, &mut Luck::new(luck));
         *state = State {
             cached: kept.clone(),
             synced: kept,
@@ -293,15 +363,28 @@ impl Platter {
     /// other.
     pub(super) fn contents(&self) -> (Content, Content, Vec<Operation>) {
         let state = self.state();
-        let pending = state.log[state.settled..].to_vec();
-        (state.cached.clone(), state.synced.clone(), pending)
+        (
+            state.cached.clone(),
+            state.synced.clone(),
+            state.pending.clone(),
+        )
+    }
+
+    /// Does changes that another disk was asked for.
+    pub(super) fn replay(&self, log: &[Operation]) {
+        let mut state = self.state();
+        for Operation { file, change } in log {
+            if *change == Change::Sync {
+                state.sync(*file);
+            } else {
+                state.change(*file, change.clone());
+            }
+        }
     }
 
     /// The changes since the beginning, or since they were last taken.
     pub(super) fn take_log(&self) -> Vec<Operation> {
-        let mut state = self.state();
-        state.settled = 0;
-        std::mem::take(&mut state.log)
+        std::mem::take(&mut self.state().log)
     }
 }
 
@@ -319,68 +402,110 @@ impl State {
         }
     }
 
-    fn change(&mut self, operation: Operation) {
+    fn sync(&mut self, file: usize) {
+        let settled = self
+            .pending
+            .extract_if(.., |operation| operation.file == file);
+        for operation in settled {
+            self.synced.apply(&operation);
+        }
+        let change = Change::Sync;
+        self.log.push(Operation { file, change });
+    }
+
+    fn change(&mut self, file: usize, change: Change) {
+        let operation = Operation { file, change };
         self.cached.apply(&operation);
+        self.pending.push(operation.clone());
         self.log.push(operation);
     }
 }
 
-impl StorageBackend for Platter {
+/// One file of the disk.
+#[derive(Debug)]
+struct PlatterFile {
+    platter: Platter,
+    number: usize,
+}
+
+impl PlatterFile {
+    /// The state, once it is this thread's turn.
+    fn turn(&self) -> MutexGuard<'_, State> {
+        let state = self.platter.state();
+        if !is_checkpoint() {
+            return state;
+        }
+        let mut state = self
+            .platter
+            .released
+            .wait_while(state, |state| {
+                state.gated = state.granted == Some(0);
+                state.gated
+            })
+            .unwrap();
+        if let Some(granted) = &mut state.granted {
+            *granted -= 1;
+        }
+        state
+    }
+}
+
+fn is_checkpoint() -> bool {
+    std::thread::current().name() == Some(checkpoint::THREAD)
+}
+
+impl StorageBackend for PlatterFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.state().cached.len() as u64)
+        Ok(self.platter.state().cached[self.number].len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.turn();
         state.call()?;
-        state.cached.get(usize::try_from(offset).unwrap(), out)
+        state.cached[self.number].get(usize::try_from(offset).unwrap(), out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.turn();
         state.call()?;
-        state.change(Operation::Length(usize::try_from(len).unwrap()));
+        state.change(self.number, Change::Length(usize::try_from(len).unwrap()));
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let state = self.state();
-        let mut state = self
-            .released
-            .wait_while(state, |state| {
+        let mut state = self.turn();
+        if is_checkpoint() {
+            state.granted = state.granted.map(|_| 0);
+        } else {
+            let released = self.platter.released.wait_while(state, |state| {
                 state.stuck = state.held;
                 state.held
-            })
-            .unwrap();
+            });
+            state = released.unwrap();
+        }
         state.call()?;
         state.syncs += 1;
-        let State {
-            synced,
-            log,
-            settled,
-            ..
-        } = &mut *state;
-        for operation in &log[*settled..] {
-            synced.apply(operation);
-        }
-        log.push(Operation::Sync);
-        *settled = log.len();
+        state.sync(self.number);
         Ok(())
     }
 
     /// A write that fails leaves the first half of its sectors.
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut state = self.state();
-        let operation = Operation::Write {
+        let mut state = self.turn();
+        let change = Change::Write {
             offset: usize::try_from(offset).unwrap(),
             data: data.to_vec(),
         };
         if let Err(error) = state.call() {
+            let operation = Operation {
+                file: self.number,
+                change,
+            };
             let half = operation.sectors() / 2;
             state.cached.apply_torn(&operation, half);
             return Err(error);
         }
-        state.change(operation);
+        state.change(self.number, change);
         Ok(())
     }
 }

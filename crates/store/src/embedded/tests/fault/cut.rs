@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::super::luck::Luck;
-use super::super::platter::{Content, Operation};
+use super::super::platter::{Change, Changed, Content, Operation};
 use super::workload::{Rest, Segment};
 use super::{Extent, check, in_parallel};
 use crate::contract::Revision;
@@ -58,7 +58,8 @@ fn no_power_cut_loses_what_was_acknowledged() {
 
 fn cut_everywhere(segment: &Segment, number: usize, extent: Extent, counts: &Counts) {
     let mut synced = segment.base.clone();
-    let mut settled = 0;
+    // What no sync of its file has followed.
+    let mut pending: Vec<Operation> = Vec::new();
     let mut acknowledged = segment.acknowledged.iter().peekable();
     let mut floor = 0;
     // Dropping everything leaves the same at each boundary between two syncs.
@@ -74,19 +75,23 @@ fn cut_everywhere(segment: &Segment, number: usize, extent: Extent, counts: &Cou
                 number,
                 boundary,
                 synced: &synced,
-                pending: &segment.log[settled..boundary],
+                pending: &pending,
                 floor,
                 extent,
                 counts,
             };
             cut.all(&mut dropped);
         }
-        if let Some(Operation::Sync) = segment.log.get(boundary) {
-            for operation in &segment.log[settled..boundary] {
-                synced.apply(operation);
+        let Some(operation) = segment.log.get(boundary) else {
+            return;
+        };
+        if operation.change == Change::Sync {
+            for operation in pending.extract_if(.., |before| before.file == operation.file) {
+                synced.apply(&operation);
             }
-            settled = boundary + 1;
             dropped = None;
+        } else {
+            pending.push(operation.clone());
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::super::luck::Luck;
-use super::super::platter::{ErrorCode, Fault, Platter};
-use super::workload::{Rest, State, has_failed, open};
+use super::super::platter::{Changed, ErrorCode, Fault, Platter};
+use super::workload::{Rest, State, has_failed, let_settle, open, relieved, settle_all};
 use super::{Extent, check, in_parallel};
 use crate::contract::{Revision, Store};
 use crate::key::Key;
@@ -131,7 +131,7 @@ async fn live(rest: &Rest, platter: &Platter, seed: u64, place: &dyn Fn() -> Str
         states: BTreeMap::from([(rest.revision, rest.state.clone())]),
         failed: When::Closing,
     };
-    let Ok(store) = open(platter) else {
+    let Ok(store) = open(platter, rest.revision + 1) else {
         lived.failed = When::Opening;
         return lived;
     };
@@ -143,7 +143,8 @@ async fn live(rest: &Rest, platter: &Platter, seed: u64, place: &dyn Fn() -> Str
             // It may be on the disk whatever the answer is, unless a guard broke.
             lived.states.insert(rest.revision + 1, after.clone());
         }
-        let answer = store.commit(commit).await;
+        let_settle(&store, platter, &mut luck).await;
+        let answer = relieved(store.commit(commit), &store, platter).await;
         if has_failed(&answer) {
             assert!(platter.has_failed(), "{}: {answer:?}", place());
             assert_ended(&store, &rest, place).await;
@@ -163,6 +164,7 @@ async fn live(rest: &Rest, platter: &Platter, seed: u64, place: &dyn Fn() -> Str
             }
         }
     }
+    settle_all(&store, platter).await;
     lived
 }
 

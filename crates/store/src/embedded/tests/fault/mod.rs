@@ -17,13 +17,15 @@ use std::sync::{Mutex, PoisonError};
 use std::{env, thread};
 
 use super::platter::{Content, Platter};
-use crate::contract::{Entry, Revision};
+use crate::contract::{Entry, Revision, Store};
 use crate::embedded::OpenError;
-use crate::embedded::disk::Disk;
 use workload::State;
 
 /// Segments that wait for a thread to check them.
 const WAITING: usize = 2;
+
+/// The salt of a log that is begun only to see that it can be.
+const REOPENED: u64 = u64::MAX;
 
 /// How much of a sweep is done, and from which seed.
 #[derive(Debug, Clone, Copy)]
@@ -48,19 +50,12 @@ impl Extent {
 
 /// What a store holds once it was opened on this content.
 fn reopen(content: Content) -> Result<(Revision, Vec<Entry>), OpenError> {
-    let directory = Path::new("simulated");
-    let open = || {
-        let disk = Disk::simulated(Platter::holding(content))?;
-        let snapshot = disk.list("")?;
-        Ok((disk, snapshot))
-    };
-    let (disk, snapshot) = open().map_err(|source: redb::Error| OpenError::Database {
-        directory: directory.to_owned(),
-        source: Box::new(source),
+    let store = workload::open(&Platter::holding(content), REOPENED)?;
+    let snapshot = super::block_on(store.list("")).map_err(|fault| OpenError::Database {
+        directory: Path::new("simulated").to_owned(),
+        source: Box::new(redb::Error::Corrupted(fault.to_string())),
     })?;
-    let (revision, _) = disk.load(directory)?;
-    assert_eq!(revision, snapshot.revision);
-    Ok((revision, snapshot.entries))
+    Ok((snapshot.revision, snapshot.entries))
 }
 
 /// Panics unless a store opened on this content holds the whole state of one revision, and that is

@@ -1,7 +1,6 @@
 //! Commits made by chance on a simulated disk, and what the keyspace must be after each.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,10 +9,11 @@ use tokio::task::JoinSet;
 use super::super::luck::Luck;
 use super::super::platter::{Content, Operation, Platter};
 use crate::contract::{Commit, CommitError, Entry, Guard, Revision, Store, Write};
-use crate::embedded::disk::Disk;
 use crate::embedded::{Embedded, OpenError};
 use crate::key::Key;
-use crate::watch::HistoryLimit;
+
+/// Length of a segment of the log, in bytes: the base file is written every few commits.
+pub(super) const SEGMENT_BYTES: usize = 96 * 1024;
 
 /// The keyspace at one revision, kept beside the store by plain means.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Rest {
     /// another name.
     pub(super) fn empty() -> Rest {
         let platter = Platter::default();
-        drop(Disk::simulated(platter.clone()).unwrap());
+        super::super::make_simulated(&platter);
         Rest {
             content: platter.contents().0,
             revision: 0,
@@ -104,14 +104,15 @@ impl Rest {
             states: BTreeMap::from([(self.revision, self.state.clone())]),
         };
         super::super::block_on(async {
-            let store = Arc::new(open(&platter).unwrap());
+            let store = Arc::new(open(&platter, self.revision + 1).unwrap());
             let mut left = commits;
             while left > 0 {
                 let group = if luck.one_in(8) { 2 + luck.below(6) } else { 1 };
                 let group = group.min(left);
                 left -= group;
+                let_settle(&store, &platter, luck).await;
                 if group == 1 {
-                    self.commit_one(&store, luck).await;
+                    self.commit_one(&store, &platter, luck).await;
                 } else {
                     self.commit_together(&store, &platter, group, luck, &mut segment.states)
                         .await;
@@ -121,16 +122,17 @@ impl Rest {
                     .acknowledged
                     .push((platter.changes(), self.revision));
             }
+            settle_all(&store, &platter).await;
         });
         self.content = platter.contents().0;
         segment.log = platter.take_log();
         segment
     }
 
-    async fn commit_one(&mut self, store: &Embedded, luck: &mut Luck) {
+    async fn commit_one(&mut self, store: &Embedded, platter: &Platter, luck: &mut Luck) {
         let commit = self.commit(luck);
         let writes = commit.writes.clone();
-        match store.commit(commit).await {
+        match relieved(store.commit(commit), store, platter).await {
             Ok(revision) if self.state.is_changed_by(&writes) => {
                 assert_eq!(revision, self.revision + 1);
                 self.state = self.state.after(&writes, revision);
@@ -164,11 +166,11 @@ impl Rest {
             } else {
                 store.writer.queued() < n
             } {
-                tokio::task::yield_now().await;
+                relieve(store, platter).await;
             }
         }
         platter.release();
-        let mut made = waiting.join_all().await;
+        let mut made = relieved(waiting.join_all(), store, platter).await;
         made.sort_by_key(|(revision, _)| *revision);
         for (revision, commit) in made {
             assert_eq!(revision, self.revision + 1);
@@ -207,7 +209,7 @@ fn puts(luck: &mut Luck) -> Commit {
     let mut writes = BTreeMap::new();
     for _ in 0..=luck.below(3) {
         let bytes = match luck.below(40) {
-            0 => 20_000 + luck.below(20_000),
+            0 => 8_000 + luck.below(8_000),
             1..4 => luck.below(6_000),
             _ => luck.below(120),
         };
@@ -221,14 +223,54 @@ fn puts(luck: &mut Luck) -> Commit {
     }
 }
 
-/// Opens the store on a simulated disk.
-pub(super) fn open(platter: &Platter) -> Result<Embedded, OpenError> {
-    let directory = Path::new("simulated");
-    let disk = Disk::simulated(platter.clone()).map_err(|source| OpenError::Database {
-        directory: directory.to_owned(),
-        source: Box::new(source),
-    })?;
-    Embedded::start(disk, directory, HistoryLimit::default())
+/// Opens the store on a simulated disk, with segments of a few records.
+pub(super) fn open(platter: &Platter, salt: u64) -> Result<Embedded, OpenError> {
+    platter.grant(0);
+    super::super::start_simulated(platter, salt, SEGMENT_BYTES)
+}
+
+/// Lets the checkpoint thread go on by some calls, if it is at work.
+pub(super) async fn let_settle(store: &Embedded, platter: &Platter, luck: &mut Luck) {
+    if store.layers.is_settling() {
+        platter.grant(luck.below(24));
+    }
+    while store.layers.is_settling() && !platter.is_gated() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Lets the checkpoint thread finish.
+pub(super) async fn settle_all(store: &Embedded, platter: &Platter) {
+    if store.layers.is_settling() {
+        platter.grant(usize::MAX);
+    }
+    while store.layers.is_settling() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Lets the checkpoint thread finish if the writer waits for it.
+async fn relieve(store: &Embedded, platter: &Platter) {
+    if store.layers.is_stalled() && platter.is_gated() {
+        platter.grant(usize::MAX);
+    }
+    tokio::task::yield_now().await;
+}
+
+/// Waits for an answer, and relieves the writer meanwhile.
+pub(super) async fn relieved<T>(
+    answer: impl Future<Output = T>,
+    store: &Embedded,
+    platter: &Platter,
+) -> T {
+    let mut answer = std::pin::pin!(answer);
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut answer => return answer,
+            () = relieve(store, platter) => {}
+        }
+    }
 }
 
 /// Whether the store said that it has failed for good.
