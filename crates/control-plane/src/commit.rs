@@ -7,6 +7,7 @@ use longshore_model::instance::{Connection, Instance};
 use longshore_model::task::Task;
 use longshore_model::{ClusterName, InstanceId, TaskId, Timestamp};
 use longshore_reconcile::Action;
+use longshore_store::table::Record as _;
 use longshore_store::{MAX_WRITES, Stored, Txn, View};
 
 use crate::controller::Key;
@@ -66,6 +67,27 @@ impl<'v> Writing<'v> {
     /// view cannot get wrong.
     pub fn knows_all(&self, key: &Key, actions: &[Action]) -> bool {
         actions.iter().all(|action| self.knows(key, action))
+    }
+
+    /// The first record that these actions would change and that is damaged.
+    pub fn damaged(&self, key: &Key, actions: &[Action]) -> Option<longshore_store::Key> {
+        if self.view.quarantined.is_empty() {
+            return None;
+        }
+        let records = actions.iter().filter_map(|action| match action {
+            Action::CreateTask(task) => Some(self.instance(task.instance)?.key()),
+            Action::StopTask { task, .. }
+            | Action::GiveUpTask { task, .. }
+            | Action::AccountTask(task)
+            | Action::ReapTask(task) => Some(self.task(*task)?.key()),
+            Action::UpdateService(service) => Some(service.key()),
+            Action::LoseInstance => match key {
+                Key::Instance(_, id) => Some(self.instance(*id)?.key()),
+                _ => None,
+            },
+        });
+        let is_damaged = |record: &_| self.view.quarantined.contains_key(record);
+        records.into_iter().find(is_damaged)
     }
 
     /// Adds the actions of a plan for `key`. `None` if one names a record that the view does not
@@ -169,4 +191,23 @@ pub fn translate(view: &View, key: &Key, actions: &[Action], now: Timestamp) -> 
     }
     writing.add(key, actions.to_vec(), now)?;
     Some(writing.finish().0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{damage, put, service_task};
+
+    #[test]
+    fn a_damaged_record_that_would_be_changed_is_named() {
+        let mut view = View::default();
+        let task = service_task();
+        put(&mut view, &task);
+        let key = Key::Task(task.cluster.clone(), task.id);
+        let reaps = [Action::ReapTask(task.id)];
+        let damaged = |view: &View| Writing::new(view, key.cluster()).damaged(&key, &reaps);
+        assert_eq!(damaged(&view), None);
+        damage(&mut view, &task);
+        assert_eq!(damaged(&view), Some(task.key()));
+    }
 }

@@ -38,7 +38,7 @@ pub const RELIST_INTERVAL: Duration = Duration::from_secs(10);
 const ROLL_CALL_INTERVAL: Duration = Duration::from_secs(1);
 /// Decisions under way at once. Their commits share the store's group commit.
 const MAX_IN_FLIGHT: usize = 64;
-/// How long a key rests whose plan the store refuses for what it is, so that it delays no other.
+/// How long a key rests whose plan cannot be written for what it is, so that it delays no other.
 const POISON_WAIT: Duration = Duration::from_secs(30);
 
 /// What one decision is about.
@@ -100,11 +100,22 @@ pub struct Decided {
     pub txn: Txn,
     /// The tasks that it places.
     pub placed: Vec<TaskId>,
-    /// Per key that was decided about, when to look again and why nothing more is done; `None` if
-    /// what it names is gone.
-    pub plans: Vec<(Key, Option<Rest>)>,
+    /// What became of each key that was decided about.
+    pub plans: Vec<(Key, Planned)>,
     /// Keys that found no room in the transaction; they were not decided about.
     pub left: Vec<Key>,
+}
+
+/// What was decided about one key.
+#[derive(Debug)]
+pub enum Planned {
+    /// What it names is gone.
+    Gone,
+    /// Its plan changes this record, which is damaged: what was read of it is not what is stored.
+    /// Nothing of the plan is in the transaction.
+    Damaged(longshore_store::Key),
+    /// Its plan is in the transaction.
+    Written(Rest),
 }
 
 /// What a plan leaves to be done later.
@@ -133,15 +144,20 @@ pub fn decide_turn(
         let decide = || decide(view, live, key, settings, &mut ctx);
         let Some(plan) = statistics.decide.time(decide) else {
             live.leave(key);
-            plans.push((key.clone(), None));
+            plans.push((key.clone(), Planned::Gone));
             continue;
         };
+        if let Some(record) = writing.damaged(key, &plan.actions) {
+            live.forget(key.cluster(), &plan.actions);
+            plans.push((key.clone(), Planned::Damaged(record)));
+            continue;
+        }
         if !writing.has_room(&plan.actions, settings.commit_bytes) {
             live.forget(key.cluster(), &plan.actions);
             left.push(key.clone());
             break;
         }
-        let rest = if writing.knows_all(key, &plan.actions) {
+        let planned = if writing.knows_all(key, &plan.actions) {
             let add = || writing.add(key, plan.actions, ctx.now);
             statistics.encode.time(add).map(|()| Rest {
                 wake_at: plan.wake_at,
@@ -151,7 +167,7 @@ pub fn decide_turn(
             live.forget(key.cluster(), &plan.actions);
             None
         };
-        plans.push((key.clone(), rest));
+        plans.push((key.clone(), planned.map_or(Planned::Gone, Planned::Written)));
     }
     left.extend(keys.cloned());
     let (txn, placed) = statistics.encode.time(|| writing.finish());
@@ -188,6 +204,8 @@ pub enum Outcome {
     Conflict,
     /// The store refuses the plan for what it is.
     Poison,
+    /// The plan changes a record that is damaged; it must be mended first.
+    Damaged,
     /// Another control plane leads.
     Deposed,
     /// The store did not answer; whether the plan is committed is not known.
@@ -268,7 +286,9 @@ impl Rounds {
                     self.queue.push_alone(key.clone());
                 }
                 Outcome::Conflict | Outcome::Left => self.queue.push(key.clone()),
-                Outcome::Poison => self.queue.rest(&key, now.after(POISON_WAIT)),
+                Outcome::Poison | Outcome::Damaged => {
+                    self.queue.rest(&key, now.after(POISON_WAIT));
+                }
                 Outcome::Deposed => return Err(End::Deposed),
                 Outcome::Unknown => return Err(End::Unknown),
                 Outcome::StoreFailed => return Err(End::StoreFailed),
@@ -455,10 +475,14 @@ pub async fn activate(
         Err(Outcome::Conflict) => statistics.conflicts.add(1),
         Err(outcome) => tracing::debug!(?keys, ?outcome, "what was decided is not committed"),
     }
-    let plans = plans.into_iter().map(|(key, rest)| {
-        let outcome = match (&committed, rest) {
-            (Ok(()), None) => Outcome::Gone,
-            (Ok(()), Some(Rest { wake_at, reasons })) => {
+    let plans = plans.into_iter().map(|(key, planned)| {
+        let outcome = match (&committed, planned) {
+            (Ok(()), Planned::Gone) => Outcome::Gone,
+            (Ok(()), Planned::Damaged(record)) => {
+                tracing::warn!(?key, %record, "a decision waits for a damaged record to be mended");
+                Outcome::Damaged
+            }
+            (Ok(()), Planned::Written(Rest { wake_at, reasons })) => {
                 for reason in &reasons {
                     tracing::debug!(?key, %reason, "waits");
                 }

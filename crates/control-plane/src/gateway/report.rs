@@ -10,7 +10,8 @@ use longshore_store::{Stored, Txn, View};
 
 /// The transaction that takes over these reports, in order. Reports on tasks that were never
 /// placed on this instance, that are over, or that are older than what is known change nothing;
-/// nor does anything that was said by an earlier life of the agent than the one registered.
+/// nor does anything that was said by an earlier life of the agent than the one registered. Those
+/// on tasks whose record is damaged are left out, see [`unreadable`].
 pub fn apply(
     view: &View,
     (cluster, instance): (&ClusterName, InstanceId),
@@ -29,6 +30,11 @@ pub fn apply(
         let Some(read) = view.tasks.get(&(cluster.clone(), report.task)) else {
             continue;
         };
+        // What was read before the damage is not what is stored: writing in its place would fail,
+        // and all that is reported beside it.
+        if is_damaged(view, cluster, report.task) {
+            continue;
+        }
         if read.instance != instance {
             tracing::warn!(%instance, task = %report.task, "an agent reports a task of another");
             continue;
@@ -50,14 +56,61 @@ pub fn apply(
 /// Of these reports, the newest on each task whose record is damaged. They are to be taken over
 /// once it is mended, and must not be acknowledged before: an agent forgets what was.
 pub fn unreadable(view: &View, cluster: &ClusterName, reports: &[TaskReport]) -> Vec<TaskReport> {
-    if view.quarantined.is_empty() {
-        return Vec::new();
-    }
-    let mut kept = BTreeMap::new();
-    for report in reports {
-        if view.is_set_aside::<Task>(&format!("{cluster}/{}", report.task)) {
-            kept.insert(report.task, report.clone());
+    let damaged = reports
+        .iter()
+        .filter(|report| is_damaged(view, cluster, report.task));
+    let newest: BTreeMap<_, _> = damaged.map(|report| (report.task, report)).collect();
+    newest.into_values().cloned().collect()
+}
+
+fn is_damaged(view: &View, cluster: &ClusterName, task: TaskId) -> bool {
+    !view.quarantined.is_empty() && view.is_set_aside::<Task>(&format!("{cluster}/{task}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use longshore_model::task::TaskStatus;
+
+    use super::*;
+    use crate::testing::{damage, put, service_task};
+
+    fn running(task: &Task) -> TaskReport {
+        TaskReport {
+            task: task.id,
+            last_status: TaskStatus::Running,
+            containers: Vec::new(),
+            pull_started_at: None,
+            pull_stopped_at: None,
+            started_at: None,
+            execution_stopped_at: None,
+            stopped_at: None,
+            stop_code: None,
+            stopped_reason: None,
         }
     }
-    kept.into_values().collect()
+
+    #[test]
+    fn a_damaged_record_holds_up_no_report_on_others() {
+        let mut view = View::default();
+        let damaged = service_task();
+        let sound = Task {
+            id: TaskId::new(2),
+            ..damaged.clone()
+        };
+        put(&mut view, &damaged);
+        put(&mut view, &sound);
+        let reports = [running(&damaged), running(&sound)];
+        let node = (&sound.cluster, sound.instance);
+        let agent = Incarnation {
+            boot_id: "boot".to_owned(),
+            agent_started_at: Timestamp::default(),
+        };
+        let written = |view: &View| apply(view, node, &agent, &reports, Timestamp::default()).len();
+        assert_eq!(written(&view), 2);
+        assert!(unreadable(&view, node.0, &reports).is_empty());
+        damage(&mut view, &damaged);
+        assert_eq!(written(&view), 1);
+        assert_eq!(unreadable(&view, node.0, &reports), reports[..1]);
+    }
 }
