@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
-use longshore_store::conformance::population::population;
+use longshore_store::conformance::population::{fill, population};
 use longshore_store::table::{Installation, Record as _};
-use longshore_store::{Commit, Embedded, HistoryLimit, Key, Store, Write};
+use longshore_store::{Embedded, HistoryLimit, Key, Store as _};
 use longshore_tests::etcd::Etcd;
 use longshore_tests::eventually::ticks;
 use serde::Serialize;
@@ -19,8 +19,6 @@ use tokio::process::{Child, Command};
 
 use crate::{ArchiveArguments, beside, progress};
 
-/// Writes in a commit that fills the first store.
-const COMMIT_WRITES: usize = 100;
 /// How often the memory of a command is looked at. The kernel keeps the highest, so that only what
 /// is taken between the last look and the end is missed.
 const LOOK: Duration = Duration::from_millis(10);
@@ -60,7 +58,7 @@ pub(crate) async fn run(arguments: &ArchiveArguments) -> Result<()> {
         root.path().display()
     ));
     let data = root.path().join("data");
-    fill(&data, &wanted).await?;
+    fill(&open(&data)?, &wanted).await?;
     let etcd = Etcd::up(arguments.members).await?;
     let mut trip = Trip {
         program,
@@ -155,22 +153,6 @@ impl Trip {
         );
         Ok(())
     }
-}
-
-async fn fill(data: &Path, records: &[(Key, Bytes)]) -> Result<()> {
-    let store = open(data)?;
-    for records in records.chunks(COMMIT_WRITES) {
-        let put = |(key, value): &(Key, Bytes)| Write::Put {
-            key: key.clone(),
-            value: value.clone(),
-        };
-        let commit = Commit {
-            guards: Vec::new(),
-            writes: records.iter().map(put).collect(),
-        };
-        store.commit(commit).await?;
-    }
-    Ok(())
 }
 
 /// Every record must be there as it was, byte by byte, and nothing else; the installation's alone

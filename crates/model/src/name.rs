@@ -1,5 +1,6 @@
 //! Names that people give to clusters, services and task-definition families.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -33,8 +34,25 @@ macro_rules! name {
         $(#[$doc])*
         ///
         /// A clone shares the text.
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub struct $type(Arc<str>);
+
+        impl Ord for $type {
+            /// By the text. Names in the keys of maps are mostly clones of one another, and those
+            /// are told without reading it.
+            fn cmp(&self, other: &Self) -> Ordering {
+                match Arc::ptr_eq(&self.0, &other.0) {
+                    true => Ordering::Equal,
+                    false => self.0.cmp(&other.0),
+                }
+            }
+        }
+
+        impl PartialOrd for $type {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl $type {
             /// The name as written.

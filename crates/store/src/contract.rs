@@ -31,7 +31,7 @@ pub type Revision = u64;
 pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 
 /// Most writes in one commit. A plan for a larger change is made of several commits.
-pub const MAX_WRITES: usize = 1024;
+pub const MAX_WRITES: usize = 3072;
 
 /// Most guards in one commit. A view built from more keys guards their prefix instead.
 pub const MAX_GUARDS: usize = 4096;

@@ -298,7 +298,8 @@ fn everything(view: &View) -> Vec<Change> {
         .services
         .keys()
         .map(|(cluster, name)| Change::Service(cluster.clone(), name.clone()));
-    let tasks = view.tasks.values().map(|task| task_change(task));
+    let tasks = view.tasks.iter();
+    let tasks = tasks.map(|((cluster, _), task)| task_change(cluster, task));
     clusters
         .chain(instances)
         .chain(services)

@@ -207,10 +207,9 @@ impl View {
             }
             Instance::TABLE => {
                 let instance = read::<Instance>(key, value, revision, noun)?;
-                let change = Change::Instance(instance.cluster.clone(), instance.id);
-                self.instances
-                    .insert((instance.cluster.clone(), instance.id), instance);
-                Some(change)
+                let name = (self.cluster_name(&instance.cluster), instance.id);
+                self.instances.insert(name.clone(), instance);
+                Some(Change::Instance(name.0, name.1))
             }
             Service::TABLE => {
                 let service = read::<Service>(key, value, revision, noun)?;
@@ -221,9 +220,10 @@ impl View {
             }
             Task::TABLE => {
                 let task = read::<Task>(key, value, revision, noun)?;
-                self.index_task(&task);
-                let change = task_change(&task);
-                self.tasks.insert((task.cluster.clone(), task.id), task);
+                let cluster = self.cluster_name(&task.cluster);
+                self.index_task(&cluster, &task);
+                let change = task_change(&cluster, &task);
+                self.tasks.insert((cluster, task.id), task);
                 Some(change)
             }
             TaskDefinition::TABLE => {
@@ -293,7 +293,7 @@ impl View {
                     .tasks
                     .remove(&(cluster.parse().ok()?, id.parse().ok()?))?;
                 self.unindex_task(&task);
-                Some(task_change(&task))
+                Some(task_change(&task.cluster, &task))
             }
             TaskDefinition::TABLE => {
                 let (family, revision) = pair()?;
@@ -329,16 +329,23 @@ impl View {
         }
     }
 
+    /// The name of a cluster as it is kept here. Whoever takes it from a key or a change finds it
+    /// again without comparing text.
+    pub fn cluster_name(&self, cluster: &ClusterName) -> ClusterName {
+        let kept = self.clusters.get_key_value(cluster);
+        kept.map_or(cluster, |(name, _)| name).clone()
+    }
+
     /// A task's service and instance never change, so an index entry never moves.
-    fn index_task(&mut self, task: &Stored<Task>) {
+    fn index_task(&mut self, cluster: &ClusterName, task: &Stored<Task>) {
         if let Some(service) = &task.service {
-            let name = (task.cluster.clone(), service.name.clone());
+            let name = (cluster.clone(), service.name.clone());
             self.tasks_by_service
                 .entry(name)
                 .or_default()
                 .insert(task.id, task.clone());
         }
-        let instance = (task.cluster.clone(), task.instance);
+        let instance = (cluster.clone(), task.instance);
         self.tasks_by_instance
             .entry(instance)
             .or_default()
@@ -451,8 +458,8 @@ impl View {
     }
 }
 
-/// The change a write of this task announces.
-pub(crate) fn task_change(task: &Task) -> Change {
+/// The change a write of this task announces, in its cluster.
+pub(crate) fn task_change(cluster: &ClusterName, task: &Task) -> Change {
     let service = task.service.as_ref().map(|service| service.name.clone());
-    Change::Task(task.cluster.clone(), task.id, task.instance, service)
+    Change::Task(cluster.clone(), task.id, task.instance, service)
 }

@@ -47,6 +47,7 @@ pub(super) async fn serve(
     // What is decided from here on, and the first set above all, must know everything that the
     // agent was told by another control plane.
     fresh(&gateway.ecs).await?;
+    let cluster = gateway.ecs.db.view().cluster_name(&cluster);
     let since = register(gateway, &cluster, instance, &registration).await?;
 
     let place = gateway

@@ -1,18 +1,32 @@
 //! Hands each session the changes that concern its instance, so that a change wakes one session
 //! and not all of them: with a thousand instances a burst of tasks would otherwise cost a million
 //! wake-ups.
+//!
+//! Sessions are told in rounds. A message to an agent costs as much as several tasks in it, and so
+//! does the report that comes back, so after a round the next one waits in proportion to how many
+//! sessions were told: one alone is told at once, and in a burst over a thousand instances each
+//! gets what came meanwhile in one message.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use longshore_model::{ClusterName, InstanceId};
 use longshore_store::{Change, Db};
 use tokio::sync::Notify;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 /// Changes that may wait for one session before it must look at everything of its instance.
 const BACKLOG: usize = 4096;
+/// How long the next round waits for each session that was told in the last. Some four times
+/// what the messages between the two cost, so that they take a quarter of one processor at most.
+const PAUSE: Duration = Duration::from_micros(400);
+/// Below this a round does not wait: timers are no finer.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest wait for a round.
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 type Node = (ClusterName, InstanceId);
 
@@ -53,16 +67,36 @@ impl Switchboard {
         let mut changes = db.subscribe();
         let lines = switchboard.clone();
         tokio::spawn(async move {
-            loop {
-                match changes.recv().await {
-                    Ok(batch) => lines.hand_on(&batch),
-                    Err(RecvError::Lagged(_)) => lines.tell_all(|waiting| waiting.lagged = true),
-                    Err(RecvError::Closed) => break,
+            while let Some(told) = lines.round(&mut changes).await {
+                if let Some(pause) = pause_after(told) {
+                    tokio::time::sleep(pause).await;
                 }
             }
             lines.tell_all(|waiting| waiting.closed = true);
         });
         switchboard
+    }
+
+    /// Waits for changes and hands on all that have come. Returns how many sessions were told;
+    /// `None` once there will be no more.
+    async fn round(&self, changes: &mut Receiver<Arc<Vec<Change>>>) -> Option<usize> {
+        let mut batches = Vec::new();
+        let mut received = changes.recv().await;
+        let goes_on = loop {
+            match received {
+                Ok(batch) => batches.push(batch),
+                Err(RecvError::Lagged(_)) => self.tell_all(|waiting| waiting.lagged = true),
+                Err(RecvError::Closed) => break false,
+            }
+            received = match changes.try_recv() {
+                Ok(batch) => Ok(batch),
+                Err(TryRecvError::Lagged(missed)) => Err(RecvError::Lagged(missed)),
+                Err(TryRecvError::Closed) => Err(RecvError::Closed),
+                Err(TryRecvError::Empty) => break true,
+            };
+        };
+        let told = self.hand_on(batches.iter().flat_map(|batch| batch.iter()));
+        goes_on.then_some(told)
     }
 
     /// What concerns this instance from now on.
@@ -82,10 +116,11 @@ impl Switchboard {
         }
     }
 
-    fn hand_on(&self, batch: &[Change]) {
+    /// Returns how many sessions were told.
+    fn hand_on<'a>(&self, changes: impl IntoIterator<Item = &'a Change>) -> usize {
         let lines = lock(&self.lines);
-        let mut told: Vec<&Arc<Line>> = Vec::new();
-        for change in batch {
+        let mut told: BTreeMap<u64, &Arc<Line>> = BTreeMap::new();
+        for change in changes {
             let node = match change {
                 Change::Task(cluster, _, instance, _) | Change::Instance(cluster, instance) => {
                     (cluster.clone(), *instance)
@@ -94,11 +129,12 @@ impl Switchboard {
             };
             for line in lines.get(&node).into_iter().flatten() {
                 lock(&line.waiting).note(change);
-                told.push(line);
+                told.insert(line.id, line);
             }
         }
         // A notification that nobody waits for is kept, and only one.
-        told.into_iter().for_each(|line| line.changed.notify_one());
+        told.values().for_each(|line| line.changed.notify_one());
+        told.len()
     }
 
     fn tell_all(&self, tell: impl Fn(&mut Waiting)) {
@@ -107,6 +143,12 @@ impl Switchboard {
             line.changed.notify_one();
         }
     }
+}
+
+/// How long the next round waits.
+fn pause_after(told: usize) -> Option<Duration> {
+    let pause = PAUSE.saturating_mul(u32::try_from(told).unwrap_or(u32::MAX));
+    (pause >= SHORTEST_PAUSE).then_some(pause.min(LONGEST_PAUSE))
 }
 
 impl Waiting {
@@ -183,12 +225,36 @@ mod tests {
         let cluster = ClusterName::default_cluster();
         let mut one = switchboard.subscribe(&cluster, InstanceId::new(1));
         let mut two = switchboard.subscribe(&cluster, InstanceId::new(2));
-        switchboard.hand_on(&[task(1, 1), task(2, 2), task(1, 1)]);
-        switchboard.hand_on(&[task(3, 1)]);
+        let told = switchboard.hand_on(&[task(1, 1), task(2, 2), task(1, 1)]);
+        assert_eq!(told, 2);
+        assert_eq!(switchboard.hand_on(&[task(3, 1)]), 1);
         assert_eq!(one.recv().await.unwrap(), [task(1, 1), task(3, 1)]);
         assert_eq!(two.recv().await.unwrap(), [task(2, 2)]);
         drop(two);
         assert_eq!(lock(&switchboard.lines).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_round_takes_all_that_has_come() {
+        let switchboard = Switchboard::default();
+        let mut one = switchboard.subscribe(&ClusterName::default_cluster(), InstanceId::new(1));
+        let (announce, mut changes) = tokio::sync::broadcast::channel(8);
+        for id in 1..=2 {
+            announce.send(Arc::new(vec![task(id, 1)])).unwrap();
+        }
+        assert_eq!(switchboard.round(&mut changes).await, Some(1));
+        assert_eq!(one.recv().await.unwrap(), [task(1, 1), task(2, 1)]);
+        announce.send(Arc::new(vec![task(3, 1)])).unwrap();
+        drop(announce);
+        assert_eq!(switchboard.round(&mut changes).await, None);
+        assert_eq!(one.recv().await.unwrap(), [task(3, 1)]);
+    }
+
+    #[test]
+    fn a_round_waits_for_as_long_as_the_last_was_large() {
+        assert_eq!(pause_after(1), None);
+        assert_eq!(pause_after(100), Some(Duration::from_millis(40)));
+        assert_eq!(pause_after(100_000), Some(LONGEST_PAUSE));
     }
 
     #[tokio::test]

@@ -18,8 +18,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use longshore_store::conformance::population::population;
-use longshore_store::{Commit, Embedded, HistoryLimit, Store, Write};
+use longshore_store::conformance::population::{fill, population};
+use longshore_store::{Embedded, HistoryLimit};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_longshore-control-plane");
@@ -85,18 +85,8 @@ impl Data {
         let data = Data {
             root: TempDir::new().unwrap(),
         };
-        let store = data.open();
-        for records in population(services, tasks).chunks(100) {
-            let put = |(key, value): &(_, _)| Write::Put {
-                key: longshore_store::Key::clone(key),
-                value: bytes::Bytes::clone(value),
-            };
-            let commit = Commit {
-                guards: Vec::new(),
-                writes: records.iter().map(put).collect(),
-            };
-            store.commit(commit).await.unwrap();
-        }
+        let records = population(services, tasks);
+        fill(&data.open(), &records).await.unwrap();
         data
     }
 

@@ -18,6 +18,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use longshore_store::conformance::population::{fill, population};
 use longshore_store::etcd::cluster::{Cluster, ClusterOptions};
 use longshore_store::{Embedded, Etcd, HistoryLimit, Store};
 
@@ -147,16 +148,16 @@ async fn measure_startup(arguments: &Arguments, report: &mut Report) -> Result<(
         "filling stores with {services} services and {} tasks",
         arguments.tasks
     );
-    let records = longshore_store::conformance::population::population(services, arguments.tasks);
+    let records = population(services, arguments.tasks);
     let directory = tempfile::tempdir_in(&arguments.directory)?;
     {
         let store = Embedded::open(directory.path(), HistoryLimit::default())?;
-        startup::fill(&store, &records).await?;
+        fill(&store, &records).await?;
     }
     let cluster = etcd(arguments).await;
     {
         let store = Etcd::open(cluster.options("longshore")).await?;
-        startup::fill(&store, &records).await?;
+        fill(&store, &records).await?;
     }
     for _ in 0..arguments.rounds {
         let embedded = format!("embedded:{}", directory.path().display());

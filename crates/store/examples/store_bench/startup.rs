@@ -6,30 +6,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use longshore_store::{Commit, Db, Embedded, Etcd, EtcdOptions, HistoryLimit, Key, Store, Write};
+use longshore_store::{Db, Embedded, Etcd, EtcdOptions, HistoryLimit, Store};
 use serde_json::{Value, json};
 
 use crate::Failure;
-
-/// Writes in one commit, below etcd's default limits.
-const COMMIT_WRITES: usize = 100;
-
-/// Puts the records into an empty store.
-pub(crate) async fn fill(store: &dyn Store, records: &[(Key, Bytes)]) -> Result<(), Failure> {
-    for records in records.chunks(COMMIT_WRITES) {
-        let put = |(key, value): &(Key, Bytes)| Write::Put {
-            key: key.clone(),
-            value: value.clone(),
-        };
-        let commit = Commit {
-            guards: Vec::new(),
-            writes: records.iter().map(put).collect(),
-        };
-        store.commit(commit).await?;
-    }
-    Ok(())
-}
 
 /// Opens `place` in a process of its own.
 pub(crate) fn measure(place: &str) -> Result<Value, Failure> {

@@ -18,6 +18,7 @@ use longshore_model::{
     ClusterName, CpuUnits, DeploymentId, Family, InstanceId, Mib, ServiceName, TaskId, Timestamp,
 };
 
+use crate::contract::{Commit, CommitError, Store, Write};
 use crate::key::Key;
 use crate::table::{self, FamilyCounter, Installation, Record};
 
@@ -25,6 +26,28 @@ use crate::table::{self, FamilyCounter, Installation, Record};
 const TASKS_PER_INSTANCE: usize = 50;
 /// Task definition families.
 const FAMILIES: usize = 100;
+
+/// Writes in one commit of [`fill`], below etcd's default limits.
+const COMMIT_WRITES: usize = 100;
+
+/// Puts the records into a store.
+///
+/// # Errors
+/// [`CommitError`].
+pub async fn fill(store: &dyn Store, records: &[(Key, Bytes)]) -> Result<(), CommitError> {
+    for records in records.chunks(COMMIT_WRITES) {
+        let put = |(key, value): &(Key, Bytes)| Write::Put {
+            key: key.clone(),
+            value: value.clone(),
+        };
+        let commit = Commit {
+            guards: Vec::new(),
+            writes: records.iter().map(put).collect(),
+        };
+        store.commit(commit).await?;
+    }
+    Ok(())
+}
 
 /// One cluster with that many services and tasks, and what they refer to: whole and free of
 /// dangling references. In key order; the same for the same numbers.

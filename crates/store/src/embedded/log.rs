@@ -30,8 +30,8 @@ use super::record::{self, BLOCK, Record};
 /// Zeros are written this many bytes at a time.
 const ZEROS: usize = 1024 * 1024;
 
-/// A larger buffer is not kept for the next record, in bytes.
-const KEPT_BUFFER: usize = 1024 * 1024;
+/// A larger buffer is not kept for the next record, in bytes. Most groups are smaller.
+const KEPT_BUFFER: usize = 4 * 1024 * 1024;
 
 /// The open log.
 #[derive(Debug)]
