@@ -54,14 +54,15 @@ pub fn task<'a>(
 ) -> Option<task::View<'a>> {
     let task = view.tasks.get(&(cluster.clone(), id))?;
     let instance = view.instances.get(&(cluster.clone(), task.instance));
-    if instance.is_none() && view.is_set_aside::<Instance>(&format!("{cluster}/{}", task.instance))
+    if instance.is_none()
+        && view.is_set_aside::<Instance>(format_args!("{cluster}/{}", task.instance))
     {
         return None;
     }
     let owned = task.service.as_ref().is_none_or(|owner| {
         match view.services.get(&(cluster.clone(), owner.name.clone())) {
             Some(service) => service.status != ServiceStatus::Inactive,
-            None => view.is_set_aside::<Service>(&format!("{cluster}/{}", owner.name)),
+            None => view.is_set_aside::<Service>(format_args!("{cluster}/{}", owner.name)),
         }
     });
     Some(task::View {

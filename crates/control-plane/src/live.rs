@@ -86,8 +86,11 @@ impl Live {
 
     fn take_instance(&mut self, view: &View, cluster: &ClusterName, id: InstanceId) {
         let home = home(&mut self.clusters, cluster);
+        // Nothing can be placed on one whose record is damaged: its version is counted up in it.
+        let is_damaged = view.is_set_aside::<Instance>(format_args!("{cluster}/{id}"));
         let record = view.instances.get(&(cluster.clone(), id));
-        let Some(record) = record.filter(|i| i.status != InstanceStatus::Inactive) else {
+        let Some(record) = record.filter(|i| i.status != InstanceStatus::Inactive && !is_damaged)
+        else {
             home.instances.remove(&id);
             home.index.remove(id);
             return;
@@ -241,4 +244,32 @@ fn created(actions: &[Action]) -> impl Iterator<Item = TaskId> {
         Action::CreateTask(task) => Some(task.id),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_model::Timestamp;
+    use longshore_model::instance::Connection;
+
+    use super::*;
+    use crate::testing::{damage, instance, put};
+
+    #[test]
+    fn an_instance_whose_record_is_damaged_takes_nothing_until_it_is_mended() {
+        let (mut view, mut live) = (View::default(), Live::default());
+        let record = instance(
+            InstanceId::new(1),
+            Connection::Connected(Timestamp::default()),
+        );
+        let mut known = |view: &View| {
+            live.catch_up(view, &Statistics::default());
+            live.clusters[&record.cluster].instances.len()
+        };
+        put(&mut view, &record);
+        assert_eq!(known(&view), 1);
+        damage(&mut view, &record);
+        assert_eq!(known(&view), 0);
+        put(&mut view, &record);
+        assert_eq!(known(&view), 1);
+    }
 }

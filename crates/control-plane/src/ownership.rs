@@ -55,9 +55,7 @@ impl Absences {
 /// record of a control plane is no proof of its end.
 fn is_orphan(view: &View, instance: &Stored<Instance>) -> bool {
     let is_gone = match instance.replica {
-        Some(id) => {
-            !view.replicas.contains_key(&id) && !view.is_set_aside::<Replica>(&id.to_string())
-        }
+        Some(id) => !view.replicas.contains_key(&id) && !view.is_set_aside::<Replica>(id),
         None => true,
     };
     instance.connection.is_connected() && is_gone

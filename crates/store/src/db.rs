@@ -8,7 +8,8 @@ use tokio::sync::broadcast;
 
 use crate::barrier::Barrier;
 use crate::contract::{
-    CALL_LIMIT, CommitError, ReadError, Revision, Snapshot, Store, Unavailable, Unreachable,
+    CALL_LIMIT, CALL_MARGIN, CommitError, ReadError, Revision, Snapshot, Store, Unavailable,
+    Unreachable,
 };
 use crate::progress::Progress;
 use crate::txn::Txn;
@@ -221,14 +222,14 @@ impl Db {
     /// before this was called. Calls made at the same time share one question to the store.
     ///
     /// # Errors
-    /// [`ReadError`]; after [`CALL_LIMIT`] at most.
+    /// [`ReadError`]; within [`CALL_LIMIT`].
     pub async fn barrier(&self) -> Result<Revision, ReadError> {
         let reached = async {
             let head = self.barrier.head().await?;
             self.progress.reach(head).await?;
             Ok(head)
         };
-        match tokio::time::timeout(CALL_LIMIT, reached).await {
+        match tokio::time::timeout(CALL_LIMIT - CALL_MARGIN, reached).await {
             Ok(reached) => reached,
             Err(late) => Err(Unreachable::new("waiting for the newest state", late).into()),
         }

@@ -3,6 +3,7 @@
 //! A view is fed by the store's watch, in the store's order, and is never written otherwise.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -169,7 +170,7 @@ impl View {
             Err(error) => {
                 tracing::error!(%key, %error, "a record does not decode and is set aside");
                 self.quarantined.insert(key.clone(), error.to_string());
-                None
+                damaged_instance(key)
             }
         }
     }
@@ -436,8 +437,12 @@ impl View {
 
     /// Whether there is a record of this kind and name that does not decode. Where it is so, that
     /// the view lacks the record does not mean that there is none.
-    pub fn is_set_aside<R: Record>(&self, name: &str) -> bool {
-        !self.quarantined.is_empty() && self.quarantined.contains_key(&table::key::<R>(name))
+    pub fn is_set_aside<R: Record>(&self, name: impl fmt::Display) -> bool {
+        let is_set_aside = || {
+            let key = table::key::<R>(&name.to_string());
+            self.quarantined.contains_key(&key)
+        };
+        !self.quarantined.is_empty() && is_set_aside()
     }
 
     /// What is taken on an instance: its reserved ports, and everything of each task that is not
@@ -456,6 +461,14 @@ impl View {
         }
         taken
     }
+}
+
+/// What is announced when a record does not decode: of an instance that it is not to be placed on.
+fn damaged_instance(key: &Key) -> Option<Change> {
+    let (table, name) = key.as_str().split_once('/')?;
+    let (cluster, id) = name.split_once('/')?;
+    let (cluster, id) = (cluster.parse().ok()?, id.parse().ok()?);
+    (table == Instance::TABLE).then_some(Change::Instance(cluster, id))
 }
 
 /// The change a write of this task announces, in its cluster.

@@ -141,7 +141,7 @@ impl Assignments {
                     self.sent.insert(id, sent);
                 }
                 // A damaged record must never stop a task.
-                None if view.is_set_aside::<Task>(&format!("{}/{id}", self.cluster)) => {
+                None if view.is_set_aside::<Task>(format_args!("{}/{id}", self.cluster)) => {
                     self.untold.insert(id);
                 }
                 None => {

@@ -64,7 +64,7 @@ pub fn unreadable(view: &View, cluster: &ClusterName, reports: &[TaskReport]) ->
 }
 
 fn is_damaged(view: &View, cluster: &ClusterName, task: TaskId) -> bool {
-    !view.quarantined.is_empty() && view.is_set_aside::<Task>(&format!("{cluster}/{task}"))
+    view.is_set_aside::<Task>(format_args!("{cluster}/{task}"))
 }
 
 #[cfg(test)]

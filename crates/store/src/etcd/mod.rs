@@ -53,8 +53,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::contract::{
-    BoxFuture, CALL_LIMIT, Commit, CommitError, Entry, ReadError, Revision, Snapshot, Store,
-    Unreachable,
+    BoxFuture, CALL_LIMIT, CALL_MARGIN, Commit, CommitError, Entry, ReadError, Revision, Snapshot,
+    Store, Unreachable,
 };
 use crate::coordination::{Leadership, Presence};
 use crate::key::Key;
@@ -73,9 +73,6 @@ use tally::Tally;
 pub use follower::Tamper;
 pub use options::{EtcdError, EtcdOptions, EtcdTls, EtcdUser};
 pub use tally::{Shown, Subject};
-
-/// What a call keeps of [`CALL_LIMIT`] for its own work.
-const MARGIN: Duration = Duration::from_millis(150);
 
 /// How long a call waits for the watch before it has the inspector look.
 const PATIENCE: Duration = Duration::from_millis(150);
@@ -337,7 +334,7 @@ impl Etcd {
 
 /// When a call that begins now must answer.
 fn deadline() -> Instant {
-    Instant::now() + (CALL_LIMIT - MARGIN)
+    Instant::now() + (CALL_LIMIT - CALL_MARGIN)
 }
 
 impl Drop for Etcd {
