@@ -107,7 +107,8 @@ impl Registration {
     ///
     /// # Errors
     /// `failed_precondition` for an instance that was deregistered, an earlier life of the agent,
-    /// or a cluster that does not exist; `unavailable` where the control plane is not announced.
+    /// or a cluster that does not exist; `unavailable` where the control plane is not announced, or
+    /// the record of the instance is damaged: it cannot be written before it is mended.
     pub fn register(
         &self,
         view: &View,
@@ -115,6 +116,11 @@ impl Registration {
         id: InstanceId,
         now: Timestamp,
     ) -> Result<(Txn, Timestamp), Status> {
+        if view.is_set_aside::<Instance>(format_args!("{cluster}/{id}")) {
+            return Err(Status::unavailable(format!(
+                "the record of container instance {id} is damaged; `longshore-control-plane check` says how; restore a backup"
+            )));
+        }
         let mut txn = Txn::new();
         let mut since = now;
         if let Some(replica) = self.replica {
@@ -293,6 +299,20 @@ mod tests {
         let registration = Registration::read(hello()).unwrap();
         let (_, since) = registration.register(&view, &cluster, ID, now).unwrap();
         assert_eq!(since, Timestamp::from_millis(6));
+    }
+
+    #[test]
+    fn an_instance_whose_record_is_damaged_is_not_registered() {
+        let cluster = ClusterName::default_cluster();
+        let now = Timestamp::from_millis(5);
+        let mut view = View::default();
+        let record = instance(Connection::Disconnected(now));
+        put(&mut view, &record);
+        testing::damage(&mut view, &record);
+        let registration = Registration::read(hello()).unwrap();
+        let refused = registration.register(&view, &cluster, ID, now).unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::Unavailable);
+        assert!(refused.message().contains("damaged"), "{refused}");
     }
 
     #[test]

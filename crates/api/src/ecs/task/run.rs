@@ -11,7 +11,7 @@ use longshore_model::task::{ContainerOverride, NewTask, Overrides, Task};
 use longshore_model::task_definition::TaskDefinition;
 use longshore_model::{ClusterName, CpuUnits, InstanceId, Mib, TaskId, Timestamp};
 use longshore_proto::ecs;
-use longshore_store::table::ClientToken;
+use longshore_store::table::{self, ClientToken};
 use longshore_store::{Stored, Txn, View};
 
 use super::show;
@@ -305,10 +305,7 @@ impl Operation for RunTask {
             let mut placing = Placing::start(&launch, view)?;
             let unplaced = placing.place(ecs, count, None, &mut ctx)?;
             if placing.tasks.is_empty() && unplaced.instances() == 0 {
-                return Err(ApiError::invalid_parameter(format!(
-                    "No Container Instances were found in your cluster. Let a node join cluster {} with longshore-agent join, then run the task again.",
-                    launch.cluster
-                )));
+                return Err(no_instances(view, &launch.cluster));
             }
             let output = ecs::RunTaskResponse {
                 failures: placing.failures(ecs, &unplaced),
@@ -319,7 +316,11 @@ impl Operation for RunTask {
                 let made = placing.tasks.iter().map(|task| task.id).collect::<Vec<_>>();
                 token.keep(view, &mut placing.txn, &made, &output.failures, ctx.now)?;
             }
-            let txn = if placing.tasks.is_empty() { Txn::new() } else { placing.txn };
+            let txn = if placing.tasks.is_empty() {
+                Txn::new()
+            } else {
+                placing.txn
+            };
             Ok((txn, output))
         })
         .await
@@ -364,6 +365,20 @@ pub(in crate::ecs) fn dry_run(
             .placement
             .map_or_else(Vec::new, |asked| asked.strategy),
     })
+}
+
+/// Why not one instance could be looked at.
+fn no_instances(view: &View, cluster: &ClusterName) -> ApiError {
+    let own = format!("{}{cluster}/", table::prefix::<Instance>());
+    let damaged = view.quarantined.keys();
+    match damaged.filter(|key| key.as_str().starts_with(&own)).count() {
+        0 => ApiError::invalid_parameter(format!(
+            "No Container Instances were found in your cluster. Let a node join cluster {cluster} with longshore-agent join, then run the task again.",
+        )),
+        damaged => ApiError::server(format!(
+            "No Container Instances can be used in your cluster: the records of {damaged} are damaged. Run longshore-control-plane check, restore a backup, then run the task again.",
+        )),
+    }
 }
 
 /// How many tasks a request starts.
