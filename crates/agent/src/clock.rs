@@ -68,16 +68,8 @@ mod tests {
     #[test]
     fn reports_follow_a_clock_that_was_set_and_not_one_that_drifts() {
         let report = TaskReport {
-            task: TaskId::new(1),
-            last_status: TaskStatus::Running,
-            containers: Vec::new(),
-            pull_started_at: None,
-            pull_stopped_at: None,
             started_at: Some(Timestamp::from_millis(5000)),
-            execution_stopped_at: None,
-            stopped_at: None,
-            stop_code: None,
-            stopped_reason: None,
+            ..TaskReport::new(TaskId::new(1), TaskStatus::Running)
         };
         for (by, expected) in [(0, 5000), (999, 5000), (-60_000, -55_000), (1000, 6000)] {
             let mut reports = [report.clone()];

@@ -32,6 +32,24 @@ pub struct TaskReport {
     pub stopped_reason: Option<String>,
 }
 
+impl TaskReport {
+    /// Where a task is, and nothing more.
+    pub fn new(task: TaskId, last_status: TaskStatus) -> Self {
+        Self {
+            task,
+            last_status,
+            containers: Vec::new(),
+            pull_started_at: None,
+            pull_stopped_at: None,
+            started_at: None,
+            execution_stopped_at: None,
+            stopped_at: None,
+            stop_code: None,
+            stopped_reason: None,
+        }
+    }
+}
+
 /// The state of one container as its agent sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ContainerReport {

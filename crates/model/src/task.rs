@@ -610,20 +610,12 @@ mod tests {
 
     fn report(last_status: TaskStatus, container: ContainerStatus) -> TaskReport {
         TaskReport {
-            task: TaskId::new(1),
-            last_status,
             containers: vec![ContainerReport {
                 name: "a".into(),
                 last_status: container,
                 ..ContainerReport::default()
             }],
-            pull_started_at: None,
-            pull_stopped_at: None,
-            started_at: None,
-            execution_stopped_at: None,
-            stopped_at: None,
-            stop_code: None,
-            stopped_reason: None,
+            ..TaskReport::new(TaskId::new(1), last_status)
         }
     }
 

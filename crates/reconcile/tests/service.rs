@@ -193,20 +193,14 @@ impl World {
             _ => ContainerStatus::Pending,
         };
         let report = TaskReport {
-            task: id,
-            last_status: status,
             containers: vec![ContainerReport {
                 name: "web".into(),
                 last_status: container,
                 ..ContainerReport::default()
             }],
-            pull_started_at: None,
-            pull_stopped_at: None,
             started_at: (status == TaskStatus::Running).then_some(now),
-            execution_stopped_at: None,
-            stopped_at: None,
             stop_code: code,
-            stopped_reason: None,
+            ..TaskReport::new(id, status)
         };
         self.tasks.get_mut(&id).unwrap().apply_report(&report, now);
     }

@@ -347,16 +347,9 @@ impl Fixture {
             ..ContainerReport::default()
         });
         let report = TaskReport {
-            task: id,
-            last_status: status,
             containers: containers.collect(),
-            pull_started_at: None,
-            pull_stopped_at: None,
             started_at: (status == TaskStatus::Running).then(|| self.now()),
-            execution_stopped_at: None,
-            stopped_at: None,
-            stop_code: None,
-            stopped_reason: None,
+            ..TaskReport::new(id, status)
         };
         task.apply_report(&report, self.now());
         self.write(&task).await;

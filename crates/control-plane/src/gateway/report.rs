@@ -68,27 +68,11 @@ fn is_damaged(view: &View, cluster: &ClusterName, task: TaskId) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use longshore_model::task::TaskStatus;
 
     use super::*;
     use crate::testing::{damage, put, service_task};
-
-    fn running(task: &Task) -> TaskReport {
-        TaskReport {
-            task: task.id,
-            last_status: TaskStatus::Running,
-            containers: Vec::new(),
-            pull_started_at: None,
-            pull_stopped_at: None,
-            started_at: None,
-            execution_stopped_at: None,
-            stopped_at: None,
-            stop_code: None,
-            stopped_reason: None,
-        }
-    }
 
     #[test]
     fn a_damaged_record_holds_up_no_report_on_others() {
@@ -100,7 +84,7 @@ mod tests {
         };
         put(&mut view, &damaged);
         put(&mut view, &sound);
-        let reports = [running(&damaged), running(&sound)];
+        let reports = [&damaged, &sound].map(|task| TaskReport::new(task.id, TaskStatus::Running));
         let node = (&sound.cluster, sound.instance);
         let agent = Incarnation {
             boot_id: "boot".to_owned(),

@@ -249,16 +249,9 @@ fn task(cluster: &ClusterName, n: usize, of: Option<usize>, definition: &TaskDef
         ..ContainerReport::default()
     });
     let report = TaskReport {
-        task: task.id,
-        last_status: TaskStatus::Running,
         containers: containers.collect(),
-        pull_started_at: None,
-        pull_stopped_at: None,
         started_at: Some(at),
-        execution_stopped_at: None,
-        stopped_at: None,
-        stop_code: None,
-        stopped_reason: None,
+        ..TaskReport::new(task.id, TaskStatus::Running)
     };
     task.apply_report(&report, at);
     task
