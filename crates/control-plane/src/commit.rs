@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use longshore_model::instance::{Connection, Instance};
+use longshore_model::service::Service;
 use longshore_model::task::Task;
-use longshore_model::{ClusterName, InstanceId, TaskId, Timestamp};
+use longshore_model::{ClusterName, InstanceId, ServiceName, TaskId, Timestamp};
 use longshore_reconcile::Action;
 use longshore_store::table::Record as _;
 use longshore_store::{MAX_WRITES, Stored, Txn, View};
@@ -25,6 +26,23 @@ pub struct Writing<'v> {
     tasks: BTreeMap<TaskId, (&'v Stored<Task>, Task)>,
     placed_on: BTreeMap<InstanceId, u64>,
     placed: Vec<TaskId>,
+}
+
+/// What an action changes; for a placement the instance, which counts it.
+enum Changed<'v> {
+    Task(&'v Stored<Task>),
+    Instance(&'v Stored<Instance>),
+    Service(&'v Stored<Service>),
+}
+
+impl Changed<'_> {
+    fn key(self) -> longshore_store::Key {
+        match self {
+            Self::Task(task) => task.key(),
+            Self::Instance(instance) => instance.key(),
+            Self::Service(service) => service.key(),
+        }
+    }
 }
 
 impl<'v> Writing<'v> {
@@ -66,7 +84,8 @@ impl<'v> Writing<'v> {
     /// Whether the view has everything that a plan for `key` names, which a decision from this
     /// view cannot get wrong.
     pub fn knows_all(&self, key: &Key, actions: &[Action]) -> bool {
-        actions.iter().all(|action| self.knows(key, action))
+        let mut changed = actions.iter().map(|action| self.changed(key, action));
+        changed.all(|changed| changed.is_some())
     }
 
     /// The first record that these actions would change and that is damaged.
@@ -74,20 +93,12 @@ impl<'v> Writing<'v> {
         if self.view.quarantined.is_empty() {
             return None;
         }
-        let records = actions.iter().filter_map(|action| match action {
-            Action::CreateTask(task) => Some(self.instance(task.instance)?.key()),
-            Action::StopTask { task, .. }
-            | Action::GiveUpTask { task, .. }
-            | Action::AccountTask(task)
-            | Action::ReapTask(task) => Some(self.task(*task)?.key()),
-            Action::UpdateService(service) => Some(service.key()),
-            Action::LoseInstance => match key {
-                Key::Instance(_, id) => Some(self.instance(*id)?.key()),
-                _ => None,
-            },
-        });
-        let is_damaged = |record: &_| self.view.quarantined.contains_key(record);
-        records.into_iter().find(is_damaged)
+        let changed = actions
+            .iter()
+            .filter_map(|action| self.changed(key, action));
+        changed
+            .map(Changed::key)
+            .find(|record| self.view.quarantined.contains_key(record))
     }
 
     /// Adds the actions of a plan for `key`. `None` if one names a record that the view does not
@@ -109,8 +120,7 @@ impl<'v> Writing<'v> {
                 Action::AccountTask(task) => self.change(task)?.accounted = true,
                 Action::ReapTask(task) => self.txn.delete(self.task(task)?),
                 Action::UpdateService(service) => {
-                    let name = (self.cluster.clone(), service.name.clone());
-                    let read = self.view.services.get(&name)?;
+                    let read = self.service(&service.name)?;
                     self.txn.replace_owned(read, *service);
                 }
                 Action::LoseInstance => {
@@ -129,23 +139,25 @@ impl<'v> Writing<'v> {
         Some(())
     }
 
-    /// Whether the view has what the action names.
-    fn knows(&self, key: &Key, action: &Action) -> bool {
+    /// The record that the action changes, as the view has it.
+    fn changed(&self, key: &Key, action: &Action) -> Option<Changed<'v>> {
         match action {
-            Action::CreateTask(task) => self.instance(task.instance).is_some(),
+            Action::CreateTask(task) => self.instance(task.instance).map(Changed::Instance),
             Action::StopTask { task, .. }
             | Action::GiveUpTask { task, .. }
             | Action::AccountTask(task)
-            | Action::ReapTask(task) => self.task(*task).is_some(),
-            Action::UpdateService(service) => {
-                let name = (self.cluster.clone(), service.name.clone());
-                self.view.services.contains_key(&name)
-            }
+            | Action::ReapTask(task) => self.task(*task).map(Changed::Task),
+            Action::UpdateService(service) => self.service(&service.name).map(Changed::Service),
             Action::LoseInstance => match key {
-                Key::Instance(_, id) => self.instance(*id).is_some(),
-                _ => false,
+                Key::Instance(_, id) => self.instance(*id).map(Changed::Instance),
+                _ => None,
             },
         }
+    }
+
+    fn service(&self, name: &ServiceName) -> Option<&'v Stored<Service>> {
+        let name = (self.cluster.clone(), name.clone());
+        self.view.services.get(&name)
     }
 
     fn task(&self, id: TaskId) -> Option<&'v Stored<Task>> {

@@ -47,7 +47,7 @@ pub struct Queue {
     busy: BTreeSet<ClusterName>,
     /// Services that share no transaction the next time: with others they met trouble.
     alone: BTreeSet<Key>,
-    /// Keys whose plans the store refuses: room alone does not wake them, and they go alone.
+    /// Keys whose plans cannot be written: room alone does not wake them, and they go alone.
     resting: BTreeSet<Key>,
     /// Services with tasks that have started since they were looked at, and how many tasks these
     /// services have.
@@ -93,7 +93,7 @@ impl Queue {
         }
     }
 
-    /// Lets a key rest whose plan the store refuses. It is decided about again at that time, or
+    /// Lets a key rest whose plan cannot be written. It is decided about again at that time, or
     /// when a change names it, and by itself, so that it spoils no transaction of others.
     pub fn rest(&mut self, key: &Key, until: Timestamp) {
         self.settle(key, Some(until));

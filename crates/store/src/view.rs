@@ -445,6 +445,13 @@ impl View {
         !self.quarantined.is_empty() && is_set_aside()
     }
 
+    /// How many records of this kind in a cluster do not decode.
+    pub fn count_set_aside<R: Record>(&self, cluster: &ClusterName) -> usize {
+        let own = format!("{}{cluster}/", table::prefix::<R>());
+        let keys = self.quarantined.keys();
+        keys.filter(|key| key.as_str().starts_with(&own)).count()
+    }
+
     /// What is taken on an instance: its reserved ports, and everything of each task that is not
     /// STOPPED (ECS developer guide: resources are freed when the task is STOPPED).
     pub fn taken(&self, instance: &Instance) -> Resources {

@@ -57,9 +57,7 @@ impl Assignments {
 
     /// Whether every task of the cluster can be read.
     fn is_readable(&self, view: &View) -> bool {
-        let own_tasks = format!("task/{}/", self.cluster);
-        let mut damaged = view.quarantined.keys();
-        !damaged.any(|key| key.as_str().starts_with(&own_tasks))
+        view.count_set_aside::<Task>(&self.cluster) == 0
     }
 
     /// Everything the instance should hold. It is marked complete, which lets the agent remove

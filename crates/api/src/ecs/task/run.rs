@@ -11,7 +11,7 @@ use longshore_model::task::{ContainerOverride, NewTask, Overrides, Task};
 use longshore_model::task_definition::TaskDefinition;
 use longshore_model::{ClusterName, CpuUnits, InstanceId, Mib, TaskId, Timestamp};
 use longshore_proto::ecs;
-use longshore_store::table::{self, ClientToken};
+use longshore_store::table::ClientToken;
 use longshore_store::{Stored, Txn, View};
 
 use super::show;
@@ -369,9 +369,7 @@ pub(in crate::ecs) fn dry_run(
 
 /// Why not one instance could be looked at.
 fn no_instances(view: &View, cluster: &ClusterName) -> ApiError {
-    let own = format!("{}{cluster}/", table::prefix::<Instance>());
-    let damaged = view.quarantined.keys();
-    match damaged.filter(|key| key.as_str().starts_with(&own)).count() {
+    match view.count_set_aside::<Instance>(cluster) {
         0 => ApiError::invalid_parameter(format!(
             "No Container Instances were found in your cluster. Let a node join cluster {cluster} with longshore-agent join, then run the task again.",
         )),

@@ -2,9 +2,11 @@ mod placement;
 
 use std::time::Duration;
 
-use longshore_model::instance::InstanceStatus;
+use bytes::Bytes;
+use longshore_model::instance::{Instance, InstanceStatus};
 use longshore_model::task::TaskStatus;
-use longshore_store::Store as _;
+use longshore_store::table;
+use longshore_store::{Commit, Store as _, Write};
 use serde_json::{Value, json};
 
 use super::*;
@@ -217,6 +219,26 @@ async fn bad_requests_start_nothing() {
         ])
         .await;
     assert_eq!(fixture.instance(1).version, 1);
+}
+
+#[tokio::test]
+async fn a_cluster_of_damaged_instances_is_told_apart_from_an_empty_one() {
+    let fixture = Fixture::with_cluster().await;
+    let put = Write::Put {
+        key: table::key::<Instance>("default/00000000000000000000000000000001"),
+        value: Bytes::from_static(b"\x01????{}"),
+    };
+    let commit = Commit {
+        guards: Vec::new(),
+        writes: vec![put],
+    };
+    fixture.store.commit(commit).await.unwrap();
+    fixture.ecs.db.barrier().await.unwrap();
+    let input = r#"{"taskDefinition":"web"}"#;
+    let damaged = "the records of 1 are damaged";
+    fixture
+        .refused::<RunTask>(input, "ServerException", damaged)
+        .await;
 }
 
 #[tokio::test]
