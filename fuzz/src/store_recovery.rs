@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use longshore_store::{Commit, CommitError, Embedded, HistoryLimit, Key, Store as _, View, Write};
+use longshore_store::{
+    Commit, CommitError, Embedded, HistoryLimit, Key, OpenError, Store as _, View, Write,
+};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -25,6 +27,8 @@ const PAGE: usize = 4096;
 const SECTOR: usize = 512;
 /// Most faults that are done to one directory.
 const MAX_FAULTS: usize = 16;
+/// Of the log, in bytes: the larger directories fill one.
+const SEGMENT: usize = 128 * 1024;
 /// Bytes that describe a fault.
 const FAULT_LENGTH: usize = 6;
 
@@ -129,7 +133,7 @@ fn put((key, value): (Key, Bytes)) -> Commit {
 /// Writes a small installation, and takes the files while it is open and after it was closed.
 fn images() -> Vec<Image> {
     let directory = DIRECTORY.path().join("made");
-    let open = || Embedded::open(&directory, HistoryLimit::default()).expect("the store opens");
+    let open = || open(&directory).expect("the store opens");
     let commit = |store: &Embedded, entry| {
         RUNTIME
             .block_on(store.commit(put(entry)))
@@ -180,6 +184,10 @@ fn files(directory: &Path) -> Vec<File> {
         .collect();
     files.sort_by_key(|file| (file.name != DATA_FILE, file.name.clone()));
     files
+}
+
+fn open(directory: &Path) -> Result<Embedded, OpenError> {
+    Embedded::open_with_segments(directory, HistoryLimit::default(), SEGMENT)
 }
 
 /// Damages a directory and opens it.
@@ -286,7 +294,7 @@ fn damage(files: &mut Vec<File>, before: &[File], fault: &[u8]) {
 
 /// Opens the store, reads everything and writes one record. `None` if it says that it cannot.
 fn start(directory: &Path, turn: u8) -> Option<()> {
-    let store = Embedded::open(directory, HistoryLimit::default()).ok()?;
+    let store = open(directory).ok()?;
     // Made by a runtime of its own, so not within the other.
     let written = &*WRITTEN;
     RUNTIME.block_on(async {

@@ -28,6 +28,10 @@ use crate::session::GateSession;
 use crate::store::SimStore;
 use crate::work::Work;
 
+/// Batches of changes that wait for a process, at most: it takes them all in each turn, so few do,
+/// and room for many would take longer to make than a short run.
+const BACKLOG: usize = 256;
+
 /// Something a process is doing.
 pub(crate) type Doing<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) type Changes = Receiver<Arc<Vec<Change>>>;
@@ -119,7 +123,7 @@ impl Cluster {
             memory: Arc::clone(&self.memory),
             control: id,
         });
-        let db = Arc::new(Db::at(store, self.log.list()));
+        let db = Arc::new(Db::at(store, self.log.list(), BACKLOG));
         let clock = Arc::new(AtomicI64::new(EPOCH + self.now));
         let drawn = AtomicU64::new(0);
         let salt = u128::from(self.scenario.seed) << 64 | (id as u128) << 40;

@@ -60,7 +60,7 @@ impl Db {
     pub async fn open(store: Arc<dyn Store>) -> Result<Arc<Self>, ReadError> {
         let snapshot = store.list("").await?;
         let revision = snapshot.revision;
-        let db = Arc::new(Self::at(store, snapshot));
+        let db = Arc::new(Self::at(store, snapshot, CHANGE_BACKLOG));
         tokio::spawn(Self::follow(
             Arc::downgrade(&db),
             Arc::clone(&db.store),
@@ -71,8 +71,8 @@ impl Db {
 
     /// What `store` held when `snapshot` was read, followed by nobody: the caller hands on every
     /// batch of the watch with [`Db::apply`], or a new list with [`Db::replace`]. For simulations,
-    /// which decide when the view moves.
-    pub fn at(store: Arc<dyn Store>, snapshot: Snapshot) -> Self {
+    /// which decide when the view moves. A subscriber may lag `backlog` batches behind.
+    pub fn at(store: Arc<dyn Store>, snapshot: Snapshot, backlog: usize) -> Self {
         let view = View::from_snapshot(snapshot);
         Self {
             barrier: Barrier::new(Arc::clone(&store)),
@@ -81,7 +81,7 @@ impl Db {
             underway: Underway::default(),
             applying: AtomicU64::new(0),
             view: RwLock::new(view),
-            changes: broadcast::Sender::new(CHANGE_BACKLOG),
+            changes: broadcast::Sender::new(backlog),
         }
     }
 

@@ -28,6 +28,7 @@
 
 mod checkpoint;
 mod disk;
+mod header;
 mod layers;
 mod log;
 mod medium;
@@ -68,7 +69,7 @@ pub const FORMAT: u64 = 2;
 
 /// Length of a segment of the log, in bytes. Larger ones are settled at less cost for each commit,
 /// and take more memory, and a longer start after an unclean stop.
-const SEGMENT_BYTES: usize = 16 * 1024 * 1024;
+const SEGMENT_BYTES: usize = 64 * 1024 * 1024;
 
 /// The page cache. A cluster of thousands of tasks fits; a larger one reads from the kernel's
 /// cache instead.
@@ -207,7 +208,28 @@ impl Embedded {
     /// # Errors
     /// [`OpenError`] says what is in the way and what to do.
     pub fn open(directory: impl AsRef<Path>, history: HistoryLimit) -> Result<Embedded, OpenError> {
-        let directory = directory.as_ref();
+        Embedded::open_at(directory.as_ref(), history, SEGMENT_BYTES)
+    }
+
+    /// The same with segments of another length, in bytes; for tests that open many stores, or
+    /// fill a segment.
+    ///
+    /// # Errors
+    /// Those of [`Embedded::open`].
+    #[cfg(any(test, feature = "conformance"))]
+    pub fn open_with_segments(
+        directory: impl AsRef<Path>,
+        history: HistoryLimit,
+        segment_bytes: usize,
+    ) -> Result<Embedded, OpenError> {
+        Embedded::open_at(directory.as_ref(), history, segment_bytes)
+    }
+
+    fn open_at(
+        directory: &Path,
+        history: HistoryLimit,
+        segment_bytes: usize,
+    ) -> Result<Embedded, OpenError> {
         let lock = lock(directory)?;
         let path = directory.join(DATA_FILE);
         if !path.try_exists().map_err(file_error("look for", &path))? {
@@ -223,7 +245,7 @@ impl Embedded {
         let start = Start {
             soundness,
             salt: rand::random_range(NO_LOG + 1..=u64::MAX),
-            segment_bytes: SEGMENT_BYTES,
+            segment_bytes,
             lock: Some(lock),
         };
         Embedded::start(media, start, directory, history)

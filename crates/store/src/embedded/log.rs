@@ -27,8 +27,9 @@ use super::disk::LogMeta;
 use super::medium::Medium;
 use super::record::{self, BLOCK, Record};
 
-/// Zeros are written this many bytes at a time.
-const ZEROS: usize = 1024 * 1024;
+/// Zeros are written this many bytes at a time. The kernel caches a file in pieces as long as its
+/// writes, and a write into a long piece takes longer.
+const ZEROS: usize = 64 * 1024;
 
 /// A larger buffer is not kept for the next record, in bytes. Most groups are smaller.
 const KEPT_BUFFER: usize = 4 * 1024 * 1024;

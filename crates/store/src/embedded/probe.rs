@@ -16,6 +16,7 @@ use redb::StorageBackend;
 
 use super::OpenError;
 use super::disk::{self, Meta};
+use super::header;
 use super::medium::Medium;
 
 /// Unit of what the overlay keeps, in bytes.
@@ -55,6 +56,9 @@ pub(super) fn examine(source: &Medium, directory: &Path) -> Result<(Soundness, M
             blocks: BTreeMap::new(),
         }),
     };
+    overlay
+        .without_damaged_slot()
+        .map_err(disk::opening(directory))?;
     // The library asserts what a whole file would grant it.
     let result = catch_unwind(AssertUnwindSafe(|| look(overlay)));
     match result {
@@ -117,6 +121,20 @@ struct State {
 impl Overlay {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the library not go by what a damaged commit slot says. Without it a file passes as it
+    /// would with it, or fails.
+    fn without_damaged_slot(&self) -> io::Result<()> {
+        let mut header = [0; header::LENGTH];
+        if self.len()? < header.len() as u64 {
+            return Ok(());
+        }
+        self.read(0, &mut header)?;
+        if let Some((at, slot)) = header::replacement(&header) {
+            self.write(at as u64, slot)?;
+        }
+        Ok(())
     }
 
     /// The bytes of the source, and zeros beyond what shows of it.
