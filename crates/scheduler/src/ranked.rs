@@ -4,16 +4,28 @@
 /// finding it: 256 entries of 24 bytes are 6 KiB.
 const CHUNK: usize = 256;
 
+/// Lengths that are added up at once on the way to a place.
+const STRIDE: usize = 16;
+
 /// Entries in order, none twice. Changes and look-ups take a search plus one pass over the chunk
-/// lengths, of which there are a few hundred at 100,000 entries.
+/// lengths, of which there are a few hundred at 100,000 entries; these and the first entries lie
+/// together, so that neither reads the chunks.
 #[derive(Debug, Clone)]
 pub(crate) struct Ranked<T> {
+    /// None is empty.
     chunks: Vec<Vec<T>>,
+    /// Of each chunk.
+    firsts: Vec<T>,
+    lengths: Vec<u32>,
 }
 
 impl<T> Default for Ranked<T> {
     fn default() -> Self {
-        Self { chunks: Vec::new() }
+        Self {
+            chunks: Vec::new(),
+            firsts: Vec::new(),
+            lengths: Vec::new(),
+        }
     }
 }
 
@@ -22,36 +34,56 @@ impl<T: Ord + Copy> Ranked<T> {
     pub(crate) fn load(&mut self, mut entries: Vec<T>) {
         entries.sort_unstable();
         entries.dedup();
-        self.chunks = entries
-            .chunks(CHUNK * 3 / 4)
-            .map(|chunk| {
-                let mut own = Vec::with_capacity(CHUNK + 1);
-                own.extend_from_slice(chunk);
-                own
-            })
-            .collect();
+        *self = Self::default();
+        for chunk in entries.chunks(CHUNK * 3 / 4) {
+            let mut own = Vec::with_capacity(CHUNK + 1);
+            own.extend_from_slice(chunk);
+            self.insert_chunk(self.chunks.len(), own);
+        }
+    }
+
+    fn insert_chunk(&mut self, at: usize, chunk: Vec<T>) {
+        if let Some(first) = chunk.first() {
+            self.firsts.insert(at, *first);
+            self.lengths.insert(at, chunk.len() as u32);
+            self.chunks.insert(at, chunk);
+        }
+    }
+
+    /// After a chunk was changed.
+    fn chunk_changed(&mut self, at: usize) {
+        match self.chunks[at].first() {
+            Some(first) => {
+                self.firsts[at] = *first;
+                self.lengths[at] = self.chunks[at].len() as u32;
+            }
+            None => {
+                self.firsts.remove(at);
+                self.lengths.remove(at);
+                self.chunks.remove(at);
+            }
+        }
     }
 
     /// The chunk that holds the entry or would.
     fn chunk_of(&self, entry: &T) -> usize {
-        let after = self
-            .chunks
-            .partition_point(|chunk| chunk.first().is_some_and(|first| first <= entry));
+        let after = self.firsts.partition_point(|first| first <= entry);
         after.saturating_sub(1)
     }
 
     pub(crate) fn insert(&mut self, entry: T) {
         let at = self.chunk_of(&entry);
         let Some(chunk) = self.chunks.get_mut(at) else {
-            self.chunks.push(vec![entry]);
+            self.insert_chunk(at, vec![entry]);
             return;
         };
         if let Err(position) = chunk.binary_search(&entry) {
             chunk.insert(position, entry);
             if chunk.len() > CHUNK {
                 let upper = chunk.split_off(CHUNK / 2);
-                self.chunks.insert(at + 1, upper);
+                self.insert_chunk(at + 1, upper);
             }
+            self.chunk_changed(at);
         }
     }
 
@@ -61,34 +93,38 @@ impl<T: Ord + Copy> Ranked<T> {
             && let Ok(position) = chunk.binary_search(entry)
         {
             chunk.remove(position);
-            if chunk.is_empty() {
-                self.chunks.remove(at);
-            }
+            self.chunk_changed(at);
         }
     }
 
     pub(crate) fn first(&self) -> Option<&T> {
-        self.chunks.first().and_then(|chunk| chunk.first())
+        self.firsts.first()
     }
 
     /// How many entries lead the list with `equal` true; it must be true of a prefix.
     pub(crate) fn leading(&self, equal: impl Fn(&T) -> bool) -> usize {
-        let whole = self
-            .chunks
-            .partition_point(|chunk| chunk.first().is_some_and(&equal));
+        let whole = self.firsts.partition_point(&equal);
         let Some(last) = whole.checked_sub(1) else {
             return 0;
         };
-        let before: usize = self.chunks[..last].iter().map(Vec::len).sum();
-        before + self.chunks[last].partition_point(equal)
+        let before: u32 = self.lengths[..last].iter().sum();
+        before as usize + self.chunks[last].partition_point(equal)
     }
 
     /// The n-th entry from 0.
-    pub(crate) fn nth(&self, mut n: usize) -> Option<&T> {
-        for chunk in &self.chunks {
-            match n.checked_sub(chunk.len()) {
-                None => return chunk.get(n),
-                Some(rest) => n = rest,
+    pub(crate) fn nth(&self, n: usize) -> Option<&T> {
+        let mut rest = u32::try_from(n).ok()?;
+        for (stride, lengths) in self.lengths.chunks(STRIDE).enumerate() {
+            let together = lengths.iter().sum();
+            if let Some(beyond) = rest.checked_sub(together) {
+                rest = beyond;
+                continue;
+            }
+            for (within, length) in lengths.iter().enumerate() {
+                match rest.checked_sub(*length) {
+                    None => return self.chunks[stride * STRIDE + within].get(rest as usize),
+                    Some(beyond) => rest = beyond,
+                }
             }
         }
         None
