@@ -297,6 +297,15 @@ impl Cluster {
         self.queue.insert((self.now + ms.max(0), self.next), event);
     }
 
+    /// Has someone start a control plane after this many ms, unless someone is about to: of two at
+    /// once only one would get the data directory.
+    pub(crate) fn start_control_after(&mut self, ms: i64) {
+        let mut coming = self.queue.values();
+        if !coming.any(|event| matches!(event, Event::StartControl)) {
+            self.after(ms, Event::StartControl);
+        }
+    }
+
     /// A new number for whatever needs one.
     pub(crate) fn id(&mut self) -> u64 {
         self.next_id += 1;
@@ -352,7 +361,7 @@ impl Cluster {
                 let superfluous = self.healed && self.controls.iter().any(Option::is_some);
                 if self.active.contains(&Fault::StoreDown) {
                     // It cannot read anything, ends and is started again.
-                    self.after(1000, Event::StartControl);
+                    self.start_control_after(1000);
                 } else if !superfluous {
                     self.start_control();
                 }

@@ -258,7 +258,7 @@ impl Cluster {
         if self.controls[id].is_some() {
             self.kill_control(id);
             if newest == Some(id) {
-                self.after(500, Event::StartControl);
+                self.start_control_after(500);
             }
         }
     }

@@ -37,7 +37,7 @@ impl Cluster {
             Mend::EndZombie(id) => {
                 self.kill_control(id);
                 if self.controls.iter().all(Option::is_none) {
-                    self.after(500, Event::StartControl);
+                    self.start_control_after(500);
                 }
             }
             Mend::ResumeAgent(host) => {
@@ -114,7 +114,7 @@ impl Cluster {
         for id in 0..self.controls.len() {
             self.kill_control(id);
         }
-        self.after(500, Event::StartControl);
+        self.start_control_after(500);
         for host in 0..self.hosts.len() {
             if !self.hosts[host].exists {
                 continue;

@@ -190,7 +190,7 @@ impl Cluster {
             Fault::ControlCrash => match self.serving() {
                 Some(id) => {
                     self.kill_control(id);
-                    self.after(short, Event::StartControl);
+                    self.start_control_after(short);
                     true
                 }
                 None => false,
@@ -198,7 +198,7 @@ impl Cluster {
             Fault::ControlPause => self.pause_control(long).is_some(),
             Fault::ControlZombie => match self.pause_control(long) {
                 Some(id) => {
-                    self.after(short, Event::StartControl);
+                    self.start_control_after(short);
                     let end = long + self.weather.between(100, 20_000);
                     self.after(end, Event::Mend(Mend::EndZombie(id)));
                     true

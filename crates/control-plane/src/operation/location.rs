@@ -14,6 +14,10 @@ use crate::config::{EtcdAddress, EtcdArgs, StoreAddress, StoreArgs};
 pub const STORE_DIRECTORY: &str = "store";
 const EMBEDDED: &str = "embedded:";
 
+/// Length of a segment of the log while an operation has an embedded store open, in bytes: what
+/// the disk has no room for shows before the operation ends.
+pub const SEGMENT_BYTES: usize = 16 * 1024 * 1024;
+
 /// A store by its name: `embedded:DIR`, where DIR is a data directory, or `etcd://…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
@@ -58,7 +62,7 @@ impl Location {
             Location::Embedded(data_dir) => {
                 let directory = data_dir.join(STORE_DIRECTORY);
                 let opened = tokio::task::spawn_blocking(move || {
-                    Embedded::open(directory, HistoryLimit::default())
+                    Embedded::open_with_segments(directory, HistoryLimit::default(), SEGMENT_BYTES)
                 });
                 match opened.await? {
                     Ok(store) => Ok(Arc::new(store)),

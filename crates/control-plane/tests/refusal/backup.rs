@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use longshore_control_plane::operation::location::SEGMENT_BYTES;
+
 use super::*;
 
 /// A store, and a backup of it.
@@ -72,7 +74,7 @@ async fn a_restore_that_fills_the_disk_is_done_again() {
     let (data, file) = backed_up(50, 30_000).await;
     let flag = data.flag();
     let before = run(["check", &flag]);
-    let kib = data.segment_kib();
+    let kib = u32::try_from(SEGMENT_BYTES / 1024).unwrap();
     assert!(fs::metadata(data.base()).unwrap().len() / 1024 > u64::from(kib));
     fs::remove_dir_all(data.directory()).unwrap();
     run_on_full_disk(kib, &["restore", &file, &flag]).refuses(&["do the same again"]);

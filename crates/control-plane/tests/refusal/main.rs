@@ -112,12 +112,6 @@ impl Data {
         self.directory().join(STORE).join("longshore.redb")
     }
 
-    /// KiB of a segment of the store's log, which has its length from the start.
-    fn segment_kib(&self) -> u32 {
-        let segment = self.directory().join(STORE).join("longshore-0.log");
-        u32::try_from(fs::metadata(segment).unwrap().len() / 1024).unwrap()
-    }
-
     /// Every command that would use this store; none may, and all must say so and leave it as it
     /// was.
     #[track_caller]
