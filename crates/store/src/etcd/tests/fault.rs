@@ -113,12 +113,21 @@ async fn served_again(store: &Etcd) -> Revision {
     }
 }
 
-/// A read that may meet one more election.
+/// A read that may meet one more election; each try ends in time.
 async fn reads_again<T>(mut read: impl AsyncFnMut() -> Result<T, ReadError>) {
     let deadline = Instant::now() + ELECTION;
-    while let Err(error) = read().await {
-        assert!(matches!(error, ReadError::Unreachable(_)), "{error:?}");
-        assert!(Instant::now() < deadline, "{error}");
+    let mut is_read = false;
+    while !is_read {
+        in_time("a read", async {
+            match read().await {
+                Ok(_) => is_read = true,
+                Err(error) => {
+                    assert!(matches!(error, ReadError::Unreachable(_)), "{error:?}");
+                    assert!(Instant::now() < deadline, "{error}");
+                }
+            }
+        })
+        .await;
     }
 }
 
