@@ -21,7 +21,7 @@ use crate::progress;
 /// Tasks of one service.
 const SERVICE_TASKS: usize = 1000;
 /// CreateService calls at once.
-const CALLS: usize = 8;
+const CALLS: usize = 64;
 /// CPU units and MiB of one task.
 const TASK: (u32, u32) = (10, 16);
 /// How long a burst may take.

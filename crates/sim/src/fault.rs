@@ -72,6 +72,8 @@ faults! {
     JournalOld = "journal-old";
     /// The journal's disk refuses writes.
     JournalFails = "journal-fails";
+    /// The journal's disk is full for a while; then there is room, and the agent is started again.
+    JournalFull = "journal-full";
     /// A node reboots.
     HostReboot = "host-reboot";
     /// A node is gone for good.

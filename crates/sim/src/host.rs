@@ -51,6 +51,8 @@ pub(crate) struct Host {
     pub(crate) old_journal: BTreeMap<TaskId, Box<Record>>,
     pub(crate) writing: Vec<(u64, Vec<Write>)>,
     pub(crate) written_at: i64,
+    /// Whether the journal's disk takes nothing.
+    pub(crate) journal_full: bool,
     pub(crate) engine: Engine,
     pub(crate) skew: i64,
     /// Parts per million.
@@ -221,6 +223,7 @@ impl Cluster {
             held: Vec::new(),
             cut_to_agent: false,
             cut_to_control: false,
+            journal_full: false,
             held_to_agent: Vec::new(),
             held_to_control: Vec::new(),
             trouble: BTreeSet::new(),
@@ -469,7 +472,8 @@ impl Cluster {
         let keeps = self.is_mutant(Mutant::JournalKept);
         let ignores = self.is_mutant(Mutant::EndTakenAsWritten);
         let never_failed = !self.is_mutant(Mutant::IntentNotDurable);
-        let fails = never_failed && self.strikes(Fault::JournalFails, 200);
+        let fails = never_failed
+            && (self.hosts[index].journal_full || self.strikes(Fault::JournalFails, 200));
         let host = &mut self.hosts[index];
         if host.life != life || host.writing.is_empty() {
             return;

@@ -54,6 +54,13 @@ impl Cluster {
                 held.append(&mut host.held_to_control);
                 self.release(held);
             }
+            Mend::JournalRoom(index) => {
+                if std::mem::take(&mut self.hosts[index].journal_full) {
+                    self.kill_agent(index);
+                    let life = self.hosts[index].life;
+                    self.after(500, Event::StartAgent { host: index, life });
+                }
+            }
             Mend::DaemonUp(index) => {
                 let host = &mut self.hosts[index];
                 if std::mem::take(&mut host.engine.is_down) {
@@ -95,6 +102,7 @@ impl Cluster {
             self.hosts[index].engine.images.insert(MISSING.to_owned());
             self.mend(Mend::ResumeAgent(index));
             self.mend(Mend::Connect(index));
+            self.mend(Mend::JournalRoom(index));
             self.mend(Mend::DaemonUp(index));
             if !self.hosts[index].exists {
                 self.deregister_lost(index);

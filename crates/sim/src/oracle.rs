@@ -140,7 +140,7 @@ impl Oracle {
                         Fault::ControlZombie,
                         Fault::RecordDamaged,
                     ])
-                    || any(&[Fault::JournalFails, Fault::JournalOld])
+                    || any(&[Fault::JournalFails, Fault::JournalFull, Fault::JournalOld])
             },
             healthy_after: millis(scenario.settings.healthy_after),
             retention: millis(scenario.settings.stopped_retention),

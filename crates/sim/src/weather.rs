@@ -21,6 +21,8 @@ pub(crate) enum Mend {
     ResumeAgent(usize),
     /// The ways to and from a node are open.
     Connect(usize),
+    /// There is room for a journal again.
+    JournalRoom(usize),
     /// The container daemon answers.
     DaemonUp(usize),
     /// A damaged record is as it was.
@@ -44,6 +46,7 @@ const TIMED: &[Fault] = &[
     Fault::NetBreak,
     Fault::AgentCrash,
     Fault::AgentPause,
+    Fault::JournalFull,
     Fault::HostReboot,
     Fault::HostLost,
     Fault::HostJoins,
@@ -275,6 +278,15 @@ impl Cluster {
                 let life = self.hosts[index].life;
                 let wait = self.weather.between(50, short) + wait.min(5000);
                 self.after(wait, Event::StartAgent { host: index, life });
+                true
+            }
+            Fault::JournalFull => {
+                let host = &mut self.hosts[index];
+                if host.journal_full {
+                    return false;
+                }
+                host.journal_full = true;
+                self.after(long, Event::Mend(Mend::JournalRoom(index)));
                 true
             }
             Fault::AgentPause => {
