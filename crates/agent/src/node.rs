@@ -443,6 +443,9 @@ impl Node {
             return;
         }
         let mut held = Held::new(assignment, history.to_owned());
+        if !self.listed {
+            held.mark_unseen();
+        }
         for stray in self.strays.remove(&task).unwrap_or_default() {
             held.compare(&stray, now, &mut self.effects);
         }
@@ -468,7 +471,7 @@ impl Node {
     }
 
     fn take_list(&mut self, now: Timestamp, containers: Vec<Listed>) {
-        self.listed = true;
+        let is_first = !std::mem::replace(&mut self.listed, true);
         self.strays.clear();
         let mut seen: BTreeSet<(TaskId, String)> = BTreeSet::new();
         for listed in containers {
@@ -483,6 +486,9 @@ impl Node {
         for (task, held) in &mut self.tasks {
             let is_listed = |name: &str| seen.contains(&(*task, name.to_owned()));
             held.miss(is_listed, now, &mut self.effects);
+            if is_first {
+                held.mark_seen();
+            }
         }
         self.touched.extend(self.tasks.keys());
         self.remove_orphans();

@@ -315,6 +315,10 @@ impl Cluster {
             && self.rng.chance(500)
             && !self.is_mutant(Mutant::IntentNotDurable)
         {
+            self.trace.say(now, || {
+                let writes: Vec<String> = writes.iter().map(short).collect();
+                format!("the journal of host {index} has taken: {writes:?}")
+            });
             self.hosts[index].write(writes);
         }
         if let Some(conn) = conn {
@@ -479,6 +483,13 @@ impl Cluster {
             return;
         }
         let (sequence, mut writes) = host.writing.remove(0);
+        let now = self.now;
+        self.trace.say(now, || {
+            let verb = if fails { "refuses" } else { "takes" };
+            let writes: Vec<String> = writes.iter().map(short).collect();
+            format!("the journal of host {index} {verb} {sequence}: {writes:?}")
+        });
+        let host = &mut self.hosts[index];
         if fails {
             let ends =
                 |write: &Write| matches!(write, Write::Put(r) if r.observed.ending.is_some());
@@ -497,6 +508,20 @@ impl Cluster {
         if never_failed {
             self.agent_input(index, life, Input::Journaled { sequence });
         }
+    }
+}
+
+/// A write to a journal, for the story.
+fn short(write: &Write) -> String {
+    match write {
+        Write::Put(record) => {
+            let task = record.assignment.task;
+            match &record.observed.ending {
+                Some(_) => format!("{task} with its end"),
+                None => task.to_string(),
+            }
+        }
+        Write::Forget(task) => format!("{task} forgotten"),
     }
 }
 

@@ -95,7 +95,8 @@ pub struct ObservedContainer {
     /// Whether someone else started it again after it had stopped.
     #[serde(skip)]
     pub revived: bool,
-    /// Whether the last look at it failed, so that nothing may be done before it is looked at.
+    /// Whether nothing may be made out or done before it is looked at: the last look failed, or
+    /// there was none yet in this life of the agent.
     #[serde(skip)]
     pub look_due: bool,
     /// The operation that is being carried out.

@@ -77,12 +77,14 @@ impl Held {
             .resize_with(containers, Default::default);
         let saved = Some(observed.clone());
         let ending_durable = observed.ending.is_some();
-        Self {
+        let mut restored = Self {
             ending_durable,
             history: record.history,
             is_stranded: record.is_stranded,
             ..Self::with(record.assignment, observed, saved)
-        }
+        };
+        restored.mark_unseen();
+        restored
     }
 
     fn with(assignment: Assignment, observed: Observed, saved: Option<Observed>) -> Self {
@@ -197,6 +199,21 @@ impl Held {
             .containers
             .iter()
             .position(|c| c.name == name)
+    }
+
+    /// Nothing was seen of its containers in this life: what the journal says may be old, and what
+    /// it does not say may run.
+    pub(super) fn mark_unseen(&mut self) {
+        for container in &mut self.observed.containers {
+            container.look_due = true;
+        }
+    }
+
+    /// The first listing of this life is taken in: what is not being looked at now is as known.
+    pub(super) fn mark_seen(&mut self) {
+        for container in &mut self.observed.containers {
+            container.look_due &= container.in_flight.is_some();
+        }
     }
 
     /// Looks at a container where a listing shows something else than what is known.

@@ -625,6 +625,29 @@ fn containers_stay_while_the_disk_refuses_to_note_the_stop() {
 }
 
 #[test]
+fn a_new_life_says_of_no_task_that_it_stopped_before_it_has_seen_its_containers() {
+    for is_lost in [false, true] {
+        let mut world = World::new();
+        let mut task = task(1);
+        world.tell(true, std::slice::from_ref(&task), &[]);
+        assert_eq!(world.last(&task).last_status, TaskStatus::Running);
+        // The note that its container runs is not in the journal yet, or all of it is gone.
+        if is_lost {
+            world.journal.clear();
+        }
+        world.restart();
+        world.connect();
+        task.desired_status = DesiredStatus::Stopped;
+        world.tell(true, std::slice::from_ref(&task), &[]);
+        world.pass_time(Duration::from_secs(10));
+        assert_ne!(world.last(&task).last_status, TaskStatus::Stopped);
+        world.list();
+        assert_eq!(world.last(&task).last_status, TaskStatus::Stopped);
+        assert_eq!(world.engine.containers.len(), 1, "kept for its logs");
+    }
+}
+
+#[test]
 fn a_clock_that_was_set_back_keeps_nothing_for_longer() {
     let mut world = World::new();
     let task = task(1);
