@@ -5,6 +5,8 @@
 //! agent dials again. What was on its way then arrives at a session that is over.
 
 use longshore_agent::node::Input;
+use longshore_model::TaskId;
+use longshore_model::task::TaskStatus;
 use longshore_proto::agent as proto;
 
 use crate::cluster::{Cluster, Event, ToAgent, ToControl};
@@ -35,7 +37,12 @@ pub(crate) struct Conn {
     pub(crate) believed: u64,
     /// The newest generation that arrived.
     pub(crate) told: u64,
+    /// What the agent reported and did not hear of again.
+    pub(crate) reported: Vec<Reported>,
 }
+
+/// A message of reports: its number, and what it says of which task.
+pub(crate) type Reported = (u64, Vec<(TaskId, TaskStatus)>);
 
 impl Cluster {
     /// The agent dials.
@@ -62,6 +69,7 @@ impl Cluster {
                 sent: Vec::new(),
                 believed: 0,
                 told: 0,
+                reported: Vec::new(),
             },
         );
         self.hosts[host].conn = Some(id);
@@ -204,6 +212,11 @@ impl Cluster {
                 }
             }
             ToAgent::ReportsAck { sequence, unread } => {
+                let (heard, waiting) = std::mem::take(&mut link.reported)
+                    .into_iter()
+                    .partition(|(sent, _)| *sent <= sequence);
+                link.reported = waiting;
+                self.oracle.reports_acknowledged(now, heard, &unread);
                 let input = Input::ReportsAcknowledged { sequence, unread };
                 self.agent_input(host, life, input);
             }

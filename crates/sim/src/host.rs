@@ -448,12 +448,27 @@ impl Cluster {
             } => {
                 if self.is_mutant(Mutant::RunningTooEarly) {
                     for task in &mut tasks {
-                        if task.last_status == longshore_model::task::TaskStatus::Activating {
-                            task.last_status = longshore_model::task::TaskStatus::Running;
+                        if task.last_status == TaskStatus::Activating {
+                            task.last_status = TaskStatus::Running;
+                        }
+                    }
+                }
+                if self.is_mutant(Mutant::StoppedTooEarly) {
+                    for task in &mut tasks {
+                        if task.last_status == TaskStatus::Stopping {
+                            task.last_status = TaskStatus::Stopped;
                         }
                     }
                 }
                 let now = self.now;
+                let host = &self.hosts[index];
+                for task in tasks
+                    .iter()
+                    .filter(|t| t.last_status == TaskStatus::Stopped)
+                {
+                    let runs = host.runs(task.task) && !host.trouble.contains(&task.task);
+                    self.oracle.agent_reports_stop(now, index, task.task, runs);
+                }
                 self.trace.say(now, || {
                     let tasks: Vec<_> = tasks
                         .iter()
@@ -463,6 +478,10 @@ impl Cluster {
                 });
                 clock::correct(&mut tasks, self.hosts[index].jumped);
                 if let Some(conn) = self.hosts[index].conn {
+                    if let Some(link) = self.conns.get_mut(&conn) {
+                        let statuses = tasks.iter().map(|task| (task.task, task.last_status));
+                        link.reported.push((sequence, statuses.collect()));
+                    }
                     let reports = wire::reports(sequence, &tasks);
                     self.say_to_control(conn, ToControl::Reports(reports));
                 }
@@ -543,6 +562,12 @@ impl Host {
                 }
             }
         }
+    }
+
+    /// Whether a container of this task runs.
+    fn runs(&self, task: TaskId) -> bool {
+        let mut all = self.engine.containers.values();
+        all.any(|c| c.task == task && c.sighting == Sighting::Running)
     }
 
     /// Every container that runs is killed.

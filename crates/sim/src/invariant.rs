@@ -41,7 +41,7 @@ invariants! {
     S10;
     /// What a read shows was so, and is nothing older than what was told before.
     S11;
-    /// RUNNING was run, COMPLETED was healthy.
+    /// RUNNING was run, STOPPED runs no more, COMPLETED was healthy.
     S12;
     /// Nothing that is in use is removed, and nothing visible is forgotten before its time.
     S13;

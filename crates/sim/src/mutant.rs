@@ -63,6 +63,8 @@ mutants! {
     OldIncarnationApplied = "old-incarnation-applied";
     /// A task is reported RUNNING when its first container exists.
     RunningTooEarly = "running-too-early";
+    /// A task is reported STOPPED when its containers are told to stop.
+    StoppedTooEarly = "stopped-too-early";
     /// The agent goes by the node's clock, whatever that is set to.
     ClockFollowed = "clock-followed";
     /// A later life of an agent begins earlier where the node's clock was set back.

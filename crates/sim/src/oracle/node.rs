@@ -1,9 +1,12 @@
-//! What agents and containers do: S1, S2, S6, S7, S14.
+//! What agents and containers do: S1, S2, S4, S6, S7, S12, S14.
+
+use std::collections::BTreeSet;
 
 use longshore_model::task::DesiredStatus;
 use longshore_model::{InstanceId, TaskId};
 use longshore_supervisor::Operation;
 
+use crate::conn::Reported;
 use crate::invariant::Invariant;
 
 impl super::Oracle {
@@ -25,6 +28,32 @@ impl super::Oracle {
         self.check(Invariant::S2, now, !over || excused, || {
             format!("host {host} begins {operation:?} of task {task}, which is STOPPED")
         });
+    }
+
+    /// An agent reports a task STOPPED, of which a container may run.
+    pub(crate) fn agent_reports_stop(&mut self, now: i64, host: usize, task: TaskId, runs: bool) {
+        self.check(Invariant::S12, now, !runs, || {
+            format!("host {host} reports task {task} STOPPED, and a container of it runs")
+        });
+    }
+
+    /// An agent hears that these reports are committed, but for those on tasks that could not be
+    /// read.
+    pub(crate) fn reports_acknowledged(
+        &mut self,
+        now: i64,
+        reports: Vec<Reported>,
+        unread: &BTreeSet<TaskId>,
+    ) {
+        let reports = reports.into_iter().flat_map(|(_, tasks)| tasks);
+        for (task, status) in reports.filter(|(task, _)| !unread.contains(task)) {
+            // What is forgotten was STOPPED.
+            let committed = self.tasks.get(&task).map(|task| task.last_status);
+            let holds = committed.is_none_or(|committed| committed >= status);
+            self.check(Invariant::S4, now, holds, || {
+                format!("a report of task {task} as {status} is acknowledged, it is {committed:?}")
+            });
+        }
     }
 
     /// Whether a task is STOPPED or forgotten.
