@@ -16,6 +16,8 @@ const SECOND_IS_NEWER: u8 = 1;
 const UNCLOSED: u8 = 2;
 const SLOTS: [usize; 2] = [64, 192];
 const SLOT: usize = 128;
+/// The format of a slot is its first byte.
+const VERSION: usize = 0;
 /// The checksum of a slot is its last bytes.
 const CHECKSUM: usize = size_of::<u128>();
 
@@ -28,6 +30,10 @@ pub(super) fn replacement(header: &[u8; LENGTH]) -> Option<(usize, &[u8])> {
     }
     let newer = usize::from(header[FLAGS] & SECOND_IS_NEWER != 0);
     let slots = SLOTS.map(|at| &header[at..at + SLOT]);
+    if slots[0][VERSION] != slots[1][VERSION] {
+        // A file with a slot of another format is turned down.
+        return None;
+    }
     match slots.map(is_whole) {
         whole if whole[newer] && !whole[1 - newer] => Some((SLOTS[1 - newer], slots[newer])),
         // The process stopped while it wrote the newer one.
@@ -87,6 +93,9 @@ mod tests {
                 let gives_way = slot != newer || is_open;
                 assert_eq!(replacement(&damaged), gives_way.then_some(expected));
                 damaged[other + 20] ^= 4;
+                assert_eq!(replacement(&damaged), None);
+                damaged = whole;
+                damaged[at + VERSION] ^= 1;
                 assert_eq!(replacement(&damaged), None);
             }
         }

@@ -77,7 +77,9 @@ fn a_flipped_bit_is_never_served() {
     assert_eq!(examine(&rest.content).unwrap(), Soundness::Sound);
     let mut luck = Luck::of(extent.seed, 1);
     let (mut refused, mut harmless) = (0, 0);
-    let header = (0..320 * 8).step_by(extent.pick(29, 1));
+    // Some bits of the header, and those that say of each of its two slots which format it has.
+    let versions = (64 * 8..65 * 8).chain(192 * 8..193 * 8);
+    let header = (0..320 * 8).step_by(extent.pick(29, 1)).chain(versions);
     let base = (0..extent.pick(150, 50_000)).map(|_| somewhere(&rest.content, 0..1, &mut luck));
     let base: Vec<_> = base.collect();
     let log = (0..extent.pick(20, 2_000)).map(|_| somewhere(&rest.content, 1..3, &mut luck));
