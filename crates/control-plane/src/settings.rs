@@ -19,8 +19,8 @@ pub struct Settings {
 
 /// What an etcd takes that was not told otherwise, which is 1.5 MiB, with room to spare.
 const SHARED_COMMIT_BYTES: usize = 1024 * 1024;
-/// Three quarters of what any commit may have. More would make others wait for the disk for long.
-const OWN_COMMIT_BYTES: usize = longshore_store::MAX_COMMIT_BYTES / 4 * 3;
+/// Half of what any commit may have. More would make others wait for the disk for long.
+const OWN_COMMIT_BYTES: usize = longshore_store::MAX_COMMIT_BYTES / 2;
 
 /// Bytes of the plans that are committed together, in a store that is shared or our own.
 pub const fn commit_bytes(is_shared: bool) -> usize {

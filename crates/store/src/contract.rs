@@ -31,10 +31,10 @@ pub type Revision = u64;
 pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 
 /// Most writes in one commit. A plan for a larger change is made of several commits.
-pub const MAX_WRITES: usize = 6144;
+pub const MAX_WRITES: usize = 3072;
 
 /// Most guards in one commit. A view built from more keys guards their prefix instead.
-pub const MAX_GUARDS: usize = 7168;
+pub const MAX_GUARDS: usize = 4096;
 
 /// Most bytes in one commit: keys and values of writes, keys and prefixes of guards. Bounds what
 /// the store holds in memory for commits that wait. An etcd server refuses what is above its own
