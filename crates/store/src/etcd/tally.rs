@@ -269,6 +269,21 @@ mod tests {
         assert_eq!(tally.head_at(), 2);
     }
 
+    #[test]
+    fn a_head_that_is_lost_the_same_way_twice_is_missed_at_the_next() {
+        let mut shown = log(&[vec![true, false], vec![true]]);
+        shown.remove(2);
+        let mut complete = Vec::new();
+        let mut tally = Tally::new(0, 0, 0);
+        let first = tally.take(shown.clone(), &mut complete);
+        assert_eq!(first, Err(Gap { after: 0 }));
+        tally.begin_again();
+        // It looks like a change by hand.
+        let second = tally.take(shown, &mut complete);
+        assert_eq!(second, Err(Gap { after: 2 }));
+        assert_eq!((complete.len(), tally.head_at()), (1, 0));
+    }
+
     /// What an adversary does to one delivery.
     #[derive(Debug, Clone)]
     enum Trick {
@@ -305,6 +320,17 @@ mod tests {
         shown
     }
 
+    /// The order of what one revision changes says nothing.
+    fn in_key_order(mut batches: Vec<Batch>) -> Vec<Batch> {
+        for batch in &mut batches {
+            batch.events.sort_by_key(|event| match event {
+                Event::Put(entry) => entry.key.to_string(),
+                Event::Deleted { key } => key.to_string(),
+            });
+        }
+        batches
+    }
+
     proptest! {
         #[test]
         fn only_what_happened_is_published_and_nothing_is_left_out(
@@ -323,6 +349,13 @@ mod tests {
                 let shown = tampered(rest(&tally), tricks);
                 let _ = tally.take(shown, &mut complete);
                 tally.begin_again();
+                if tally.head_at() < tally.position() {
+                    // A head was lost the same way twice. That shows at the next one, or by asking.
+                    let rest = rest(&tally);
+                    prop_assert!(rest.is_empty() || tally.take(rest, &mut complete).is_err());
+                    return Ok(());
+                }
+                complete = in_key_order(complete);
                 prop_assert_eq!(&complete, &truth[..complete.len()]);
                 prop_assert_eq!(tally.head_at(), tally.position());
             }
