@@ -345,12 +345,23 @@ mod tests {
                 let after = tally.position();
                 log.iter().filter(|event| event.revision > after).cloned().collect()
             };
+            let mut lossy = 0;
             for tricks in &deliveries {
+                let loses = |trick: &Trick| matches!(trick, Trick::Lose(_) | Trick::CutAfter(_));
+                lossy += usize::from(tricks.iter().any(loses));
                 let shown = tampered(rest(&tally), tricks);
                 let _ = tally.take(shown, &mut complete);
                 tally.begin_again();
                 if tally.head_at() < tally.position() {
-                    // A head was lost the same way twice. That shows at the next one, or by asking.
+                    // A head was lost the same way twice. That shows at the next one, or by asking;
+                    // what was published until then did happen.
+                    prop_assert!(lossy >= 2);
+                    prop_assert!(complete.is_sorted_by(|a, b| a.revision < b.revision));
+                    for batch in &complete {
+                        let happened = truth.iter().find(|t| t.revision == batch.revision);
+                        let happened = &happened.unwrap().events;
+                        prop_assert!(batch.events.iter().all(|event| happened.contains(event)));
+                    }
                     let rest = rest(&tally);
                     prop_assert!(rest.is_empty() || tally.take(rest, &mut complete).is_err());
                     return Ok(());
