@@ -27,7 +27,7 @@ const TASK: (u32, u32) = (10, 16);
 /// How long a burst may take.
 const WITHIN: Duration = Duration::from_secs(600);
 /// How often the control plane is asked how many tasks it has placed.
-const POLL: Duration = Duration::from_millis(5);
+const POLL: Duration = Duration::from_millis(20);
 
 /// What a burst brought. Times are in seconds from the first call.
 #[derive(Debug, Clone, Serialize)]

@@ -39,6 +39,10 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+/// As in the control plane: what a benchmark itself costs is taken from what it measures.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures Longshore beside Docker Swarm mode and the bare Docker API.
 #[derive(Parser)]
 struct Arguments {

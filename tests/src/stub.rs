@@ -19,13 +19,14 @@ use longshore_proto::agent::{
     Heartbeat, Hello, Incarnation, JoinRequest, Reports, TaskAssignment, TaskReport,
 };
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::control_plane::ControlPlane;
+use crate::eventually::ticks;
 
 /// The name in the control plane's certificate, wherever it is reached.
 const SERVER_NAME: &str = "longshore-control-plane";
@@ -37,6 +38,8 @@ const JOINING: usize = 8;
 const OPENING: usize = 64;
 /// Messages to the control plane that may wait.
 const OUTGOING: usize = 64;
+/// How often the tally is looked at while somebody waits for it. It says itself when things were.
+const LOOK: Duration = Duration::from_millis(5);
 /// Largest message taken: the complete set of a node with many tasks.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
@@ -97,8 +100,6 @@ struct Seen {
 #[derive(Debug, Default)]
 struct Shared {
     seen: Mutex<Seen>,
-    /// Told whenever `seen` has changed.
-    changed: Notify,
 }
 
 /// Stub agents. Dropping it ends their sessions.
@@ -179,17 +180,14 @@ impl Fleet {
         what: &str,
         reached: impl Fn(&Tally) -> bool,
     ) -> anyhow::Result<Tally> {
-        let deadline = tokio::time::Instant::now() + within;
+        let (begun, mut looks) = (Instant::now(), ticks(LOOK));
         loop {
-            let changed = self.shared.changed.notified();
-            tokio::pin!(changed);
-            // Before the look, so that no change between it and the wait is missed.
-            changed.as_mut().enable();
+            looks.tick().await;
             let tally = self.tally()?;
             if reached(&tally) {
                 return Ok(tally);
             }
-            if tokio::time::timeout_at(deadline, changed).await.is_err() {
+            if begun.elapsed() > within {
                 bail!("waited {within:?} for {what}; last seen: {tally:?}");
             }
         }
@@ -233,7 +231,6 @@ impl Shared {
 
     fn note(&self, note: impl FnOnce(&mut Seen)) {
         note(&mut self.lock());
-        self.changed.notify_waiters();
     }
 }
 

@@ -9,9 +9,10 @@ use longshore_model::task::Task;
 use longshore_model::{ClusterName, InstanceId, ServiceName, TaskId, Timestamp};
 use longshore_reconcile::Action;
 use longshore_store::table::Record as _;
-use longshore_store::{MAX_WRITES, Stored, Txn, View};
+use longshore_store::{Stored, Txn, View};
 
 use crate::controller::Key;
+use crate::settings::CommitRoom;
 
 /// What a record and its keys take, by eye, as long as it is not written down yet. Most take less.
 const RECORD_BYTES: usize = 1024;
@@ -60,7 +61,7 @@ impl<'v> Writing<'v> {
 
     /// Whether there is room for these actions beside what is there. One plan by itself always
     /// has room; what the store says of it is for the store to say.
-    pub fn has_room(&self, actions: &[Action], most_bytes: usize) -> bool {
+    pub fn has_room(&self, actions: &[Action], room: CommitRoom) -> bool {
         let changed = |action: &Action| match action {
             Action::StopTask { task, .. }
             | Action::GiveUpTask { task, .. }
@@ -78,7 +79,7 @@ impl<'v> Writing<'v> {
         let there = self.txn.len() + self.tasks.len() + self.placed_on.len();
         let unwritten = more + self.tasks.len() + self.placed_on.len();
         let bytes = self.txn.bytes() + unwritten * RECORD_BYTES;
-        there == 0 || (there + more <= MAX_WRITES && bytes <= most_bytes)
+        there == 0 || (there + more <= room.writes && bytes <= room.bytes)
     }
 
     /// Whether the view has everything that a plan for `key` names, which a decision from this

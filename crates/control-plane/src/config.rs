@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use longshore_model::Realm;
 
-use crate::settings::{Settings, commit_bytes};
+use crate::settings::{CommitRoom, Settings};
 
 pub use operation::{BackupArgs, CheckArgs, MigrateArgs, PlaceArgs, RestoreArgs};
 pub use store::{EtcdAddress, EtcdArgs, StoreAddress, StoreArgs};
@@ -173,7 +173,10 @@ impl RunArgs {
             healthy_after: self.healthy_after,
             lost_after: self.lost_after,
             stopped_retention: self.stopped_retention,
-            commit_bytes: commit_bytes(self.store.store != StoreAddress::Embedded),
+            room: match self.store.store {
+                StoreAddress::Embedded => CommitRoom::OWN,
+                StoreAddress::Etcd(_) => CommitRoom::SHARED,
+            },
         }
     }
 }

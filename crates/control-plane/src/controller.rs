@@ -152,7 +152,7 @@ pub fn decide_turn(
             plans.push((key.clone(), Planned::Damaged(record)));
             continue;
         }
-        if !writing.has_room(&plan.actions, settings.commit_bytes) {
+        if !writing.has_room(&plan.actions, settings.room) {
             live.forget(key.cluster(), &plan.actions);
             left.push(key.clone());
             break;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use longshore_store::{Bounds, Embedded};
+
 /// How patient the controllers are; every such value is a flag of the binary. And how much they
 /// may commit at once, which depends on the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,21 +15,31 @@ pub struct Settings {
     pub lost_after: Duration,
     /// How long STOPPED tasks stay visible. ECS promises an hour.
     pub stopped_retention: Duration,
-    /// Bytes of the plans that are committed together.
-    pub commit_bytes: usize,
+    /// How much of plans is committed together.
+    pub room: CommitRoom,
 }
 
-/// What an etcd takes that was not told otherwise, which is 1.5 MiB, with room to spare.
-const SHARED_COMMIT_BYTES: usize = 1024 * 1024;
-/// Half of what any commit may have. More would make others wait for the disk for long.
-const OWN_COMMIT_BYTES: usize = longshore_store::MAX_COMMIT_BYTES / 2;
+/// How much a commit of several plans may have. One plan by itself is never held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitRoom {
+    /// Most writes.
+    pub writes: usize,
+    /// Most bytes.
+    pub bytes: usize,
+}
 
-/// Bytes of the plans that are committed together, in a store that is shared or our own.
-pub const fn commit_bytes(is_shared: bool) -> usize {
-    match is_shared {
-        true => SHARED_COMMIT_BYTES,
-        false => OWN_COMMIT_BYTES,
-    }
+impl CommitRoom {
+    /// In an etcd that was not told otherwise, which takes 1.5 MiB, with room to spare.
+    pub const SHARED: Self = Self {
+        writes: Bounds::COMMON.writes,
+        bytes: 1024 * 1024,
+    };
+    /// In a store of our own. Every instance that a commit places on is written once in it, so few
+    /// large commits cost less than many small ones.
+    pub const OWN: Self = Self {
+        writes: Embedded::BOUNDS.writes,
+        bytes: longshore_store::MAX_COMMIT_BYTES / 8 * 7,
+    };
 }
 
 impl Default for Settings {
@@ -36,7 +48,7 @@ impl Default for Settings {
             healthy_after: Duration::from_secs(5),
             lost_after: Duration::from_secs(60),
             stopped_retention: Duration::from_secs(3600),
-            commit_bytes: commit_bytes(true),
+            room: CommitRoom::SHARED,
         }
     }
 }

@@ -67,10 +67,10 @@ struct Cell {
 /// The values of one spread attribute.
 #[derive(Debug, Clone, Default)]
 struct Values {
-    /// `None`: the attribute is absent.
-    ids: BTreeMap<Option<String>, u32>,
+    ids: BTreeMap<String, u32>,
     /// Tasks of the group per value.
     counts: Vec<u32>,
+    /// The one that stands for the attribute's absence.
     absent: Option<u32>,
     /// Cells per value.
     cells: Vec<Vec<u32>>,
@@ -443,15 +443,18 @@ fn entry(at: usize, record: &Record) -> Entry {
 
 impl Values {
     fn id(&mut self, name: Option<&str>) -> u32 {
-        let name = name.map(str::to_owned);
-        if let Some(id) = self.ids.get(&name) {
-            return *id;
+        let known = match name {
+            Some(name) => self.ids.get(name).copied(),
+            None => self.absent,
+        };
+        if let Some(id) = known {
+            return id;
         }
         let id = self.counts.len() as u32;
-        if name.is_none() {
-            self.absent = Some(id);
+        match name {
+            Some(name) => drop(self.ids.insert(name.to_owned(), id)),
+            None => self.absent = Some(id),
         }
-        self.ids.insert(name, id);
         self.counts.push(0);
         self.cells.push(Vec::new());
         id

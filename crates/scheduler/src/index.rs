@@ -135,6 +135,9 @@ impl Index {
             return None;
         };
         let slot = self.slots[place].as_mut()?;
+        if slot.take_over_running(&task) {
+            return Some(self.settled(place, false));
+        }
         let gained = slot
             .tasks
             .get(&task.id)

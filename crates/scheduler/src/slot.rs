@@ -238,6 +238,19 @@ impl Slot {
         self.tasks.insert(task.id, held);
     }
 
+    /// Takes over whether a task that is here runs, if no more of it is new; else does nothing.
+    pub(crate) fn take_over_running(&mut self, task: &TaskState) -> bool {
+        let known = self.tasks.get_mut(&task.id).filter(|held| {
+            *held.group == *task.group && held.wanted == task.wanted && *held.demand == task.demand
+        });
+        let Some(held) = known else {
+            return false;
+        };
+        self.running = self.running - u32::from(held.running) + u32::from(task.running);
+        held.running = task.running;
+        true
+    }
+
     /// Puts a task back that [`Slot::drop_task`] took.
     pub(crate) fn add_held(&mut self, id: TaskId, held: Held) {
         self.count(&held.group, 1, i64::from(held.wanted));

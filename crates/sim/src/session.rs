@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use longshore_control_plane::gateway::assignment::{Assignments, own_tasks};
 use longshore_control_plane::gateway::registration::{self, Registration, is_deregistered};
-use longshore_control_plane::gateway::{report, wire};
+use longshore_control_plane::gateway::report::{self, Reporter};
+use longshore_control_plane::gateway::wire;
 use longshore_model::instance::{Connection, Incarnation};
 use longshore_model::report::TaskReport;
 use longshore_model::task::TaskStatus;
@@ -268,7 +269,10 @@ impl Cluster {
             let message = match changes.try_recv() {
                 Ok(batch) => {
                     let view = control.db.view();
-                    if is_deregistered(&view, &self.name, session.instance) {
+                    let stands =
+                        registration::stands(&view, &self.name, session.instance, session.since)
+                            || self.is_mutant(Mutant::OldSessionDisconnects);
+                    if is_deregistered(&view, &self.name, session.instance) || !stands {
                         session.ended = true;
                         self.control_end_closes(conn);
                         return true;
@@ -373,25 +377,31 @@ impl Cluster {
         reports: Vec<TaskReport>,
     ) -> Doing<Option<Vec<TaskReport>>> {
         let ecs = Arc::clone(&control.ecs);
-        let (cluster, instance) = (self.name.clone(), session.instance);
-        let (incarnation, mutant) = (session.incarnation.clone(), self.mutant);
+        let mutant = self.mutant;
+        let reporter = Reporter {
+            cluster: self.name.clone(),
+            instance: session.instance,
+            incarnation: session.incarnation.clone(),
+            since: session.since,
+        };
         Box::pin(async move {
             let mut kept = Vec::new();
             for chunk in reports.chunks(REPORT_BATCH) {
                 let now = ecs.ctx().now;
                 let committed = ecs.db.transact(|view| {
-                    let newest = view.instances.get(&(cluster.clone(), instance));
+                    let node = (&reporter.cluster, reporter.instance);
+                    let taken = report::take_over(view, &reporter, chunk, now);
+                    let newest = view.instances.get(&(node.0.clone(), node.1));
                     let txn = match (mutant, newest) {
                         (Some(Mutant::ReportOrderIgnored), _) => {
-                            newest_wins(view, &cluster, instance, chunk)
+                            newest_wins(view, node.0, node.1, chunk)
                         }
                         (Some(Mutant::OldIncarnationApplied), Some(newest)) => {
-                            let said = &newest.incarnation;
-                            report::apply(view, (&cluster, instance), said, chunk, now)
+                            report::apply(view, node, &newest.incarnation, chunk, now)
                         }
-                        _ => report::apply(view, (&cluster, instance), &incarnation, chunk, now),
+                        _ => return taken.ok_or(()),
                     };
-                    Ok::<_, Infallible>((txn, report::unreadable(view, &cluster, chunk)))
+                    Ok((txn, report::unreadable(view, node.0, chunk)))
                 });
                 kept.extend(committed.await.ok()?);
             }

@@ -30,11 +30,23 @@ pub type Revision = u64;
 /// leaves room for what we keep beside it and stays under etcd's default request size of 1.5 MiB.
 pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 
-/// Most writes in one commit. A plan for a larger change is made of several commits.
-pub const MAX_WRITES: usize = 3072;
+/// How much one commit may have, counted. A plan for a larger change is made of several commits, and
+/// a view built from more keys guards their prefix instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Most writes.
+    pub writes: usize,
+    /// Most guards.
+    pub guards: usize,
+}
 
-/// Most guards in one commit. A view built from more keys guards their prefix instead.
-pub const MAX_GUARDS: usize = 4096;
+impl Bounds {
+    /// What every backend takes.
+    pub const COMMON: Self = Self {
+        writes: 3072,
+        guards: 4096,
+    };
+}
 
 /// Most bytes in one commit: keys and values of writes, keys and prefixes of guards. Bounds what
 /// the store holds in memory for commits that wait. An etcd server refuses what is above its own
@@ -127,18 +139,19 @@ impl Write {
 /// Writes that happen together if every guard holds, and not at all otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// What must hold, decided in order; at most [`MAX_GUARDS`]. May be empty.
+    /// What must hold, decided in order; as many as the store's [`Bounds`] say. May be empty.
     pub guards: Vec<Guard>,
-    /// What to change; 1 to [`MAX_WRITES`], no key twice.
+    /// What to change; at least one, as many as the store's [`Bounds`] say, no key twice.
     pub writes: Vec<Write>,
 }
 
 impl Commit {
-    /// Checks the limits that every backend holds. Backends call it before anything else.
+    /// Checks the limits that every backend holds, and its own bounds. Backends call it before
+    /// anything else.
     ///
     /// # Errors
     /// [`CommitError::Empty`], [`CommitError::DuplicateKey`] or [`CommitError::TooLarge`].
-    pub fn validate(&self) -> Result<(), CommitError> {
+    pub fn validate(&self, bounds: Bounds) -> Result<(), CommitError> {
         if self.writes.is_empty() {
             return Err(CommitError::Empty);
         }
@@ -153,8 +166,8 @@ impl Commit {
             }
             Ok(())
         };
-        within("number of writes", self.writes.len(), MAX_WRITES)?;
-        within("number of guards", self.guards.len(), MAX_GUARDS)?;
+        within("number of writes", self.writes.len(), bounds.writes)?;
+        within("number of guards", self.guards.len(), bounds.guards)?;
         let mut keys = BTreeSet::new();
         for write in &self.writes {
             if let Write::Put { key, value } = write
@@ -329,6 +342,11 @@ pub(crate) const CALL_MARGIN: Duration = Duration::from_millis(150);
 /// process. Dropping a [`commit`](Store::commit) future does not undo the commit; it may still
 /// happen. Calls of a store that cannot be reached end within [`CALL_LIMIT`].
 pub trait Store: Send + Sync + 'static {
+    /// What one commit may have; never less than [`Bounds::COMMON`].
+    fn bounds(&self) -> Bounds {
+        Bounds::COMMON
+    }
+
     /// The entry at `key`, if there is one.
     ///
     /// # Errors

@@ -49,7 +49,8 @@ use bytes::Bytes;
 use longshore_model::replica::Replica;
 
 use crate::contract::{
-    BoxFuture, Commit, CommitError, Entry, ReadError, Revision, Snapshot, Store, Unavailable, Write,
+    Bounds, BoxFuture, Commit, CommitError, Entry, ReadError, Revision, Snapshot, Store,
+    Unavailable, Write,
 };
 use crate::coordination::{Leadership, Presence};
 use crate::index::Index;
@@ -201,6 +202,12 @@ pub enum OpenError {
 }
 
 impl Embedded {
+    /// What one commit may have. More would make others wait for the disk for long.
+    pub const BOUNDS: Bounds = Bounds {
+        writes: 8192,
+        guards: 12_288,
+    };
+
     /// Opens the store in `directory`, making both when they do not exist. The directory is made
     /// for its owner only (mode 0700). Blocks on the disk: it reads and checks the whole file
     /// before anything is written to it.
@@ -347,9 +354,13 @@ impl Store for Embedded {
         Box::pin(async move { Ok(newest?) })
     }
 
+    fn bounds(&self) -> Bounds {
+        Self::BOUNDS
+    }
+
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>> {
         Box::pin(async move {
-            commit.validate()?;
+            commit.validate(Self::BOUNDS)?;
             self.history.check_available()?;
             self.writer.commit(commit).await
         })

@@ -46,9 +46,8 @@ pub mod view;
 mod watch;
 
 pub use contract::{
-    BoxFuture, CALL_LIMIT, Commit, CommitError, Entry, Guard, MAX_COMMIT_BYTES, MAX_GUARDS,
-    MAX_VALUE_BYTES, MAX_WRITES, ReadError, Revision, Snapshot, Store, Unavailable, Unreachable,
-    Write,
+    Bounds, BoxFuture, CALL_LIMIT, Commit, CommitError, Entry, Guard, MAX_COMMIT_BYTES,
+    MAX_VALUE_BYTES, ReadError, Revision, Snapshot, Store, Unavailable, Unreachable, Write,
 };
 pub use coordination::{LEADER_KEY, Leadership, Presence, Term};
 pub use db::{Db, TransactError};

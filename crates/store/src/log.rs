@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::view::Change;
 
-/// Changes that are kept. One commit makes at most 3,072, and whoever catches up does so at every
+/// Changes that are kept. One commit makes at most 8,192, and whoever catches up does so at every
 /// decision; who has missed more makes anew what it keeps, which then costs as much.
 const KEPT: usize = 32_768;
 

@@ -49,7 +49,7 @@ impl Memory {
     }
 
     fn commit_now(&self, commit: Commit) -> Result<Revision, CommitError> {
-        commit.validate()?;
+        commit.validate(self.bounds())?;
         let mut state = self.state();
         if let Some(guard) = state.index.first_broken(&commit.guards) {
             return Err(CommitError::Conflict {

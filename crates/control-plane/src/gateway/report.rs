@@ -8,6 +8,38 @@ use longshore_model::task::Task;
 use longshore_model::{ClusterName, InstanceId, TaskId, Timestamp};
 use longshore_store::{Stored, Txn, View};
 
+use super::registration;
+
+/// Whose reports they are: one session of an agent.
+#[derive(Debug, Clone)]
+pub struct Reporter {
+    /// The cluster of its instance.
+    pub cluster: ClusterName,
+    /// The instance.
+    pub instance: InstanceId,
+    /// The life of the agent.
+    pub incarnation: Incarnation,
+    /// When the session registered.
+    pub since: Timestamp,
+}
+
+/// The transaction that takes over what a session reports, as [`apply`] makes it, and those reports
+/// that it leaves out, see [`unreadable`]. `None` once another session of the instance has
+/// registered, or it counts as gone: nothing is acknowledged then, so the agent says it again.
+pub fn take_over(
+    view: &View,
+    reporter: &Reporter,
+    reports: &[TaskReport],
+    now: Timestamp,
+) -> Option<(Txn, Vec<TaskReport>)> {
+    let node = (&reporter.cluster, reporter.instance);
+    if !registration::stands(view, node.0, node.1, reporter.since) {
+        return None;
+    }
+    let txn = apply(view, node, &reporter.incarnation, reports, now);
+    Some((txn, unreadable(view, node.0, reports)))
+}
+
 /// The transaction that takes over these reports, in order. Reports on tasks that were never
 /// placed on this instance, that are over, or that are older than what is known change nothing;
 /// nor does anything that was said by an earlier life of the agent than the one registered. Those

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use longshore_model::instance::Incarnation;
 use longshore_model::report::TaskReport;
 use longshore_model::{ClusterName, InstanceId, Timestamp};
 use longshore_proto::agent::agent_message::Body as FromAgent;
@@ -14,6 +13,7 @@ use tonic::{Status, Streaming};
 
 use super::assignment::{Assignments, own_tasks};
 use super::registration::{self, Registration, deregistered, is_deregistered};
+use super::report::Reporter;
 use super::{Gateway, fresh, report, wire};
 
 /// How often either side must be heard from.
@@ -61,10 +61,12 @@ pub(super) async fn serve(
     let (reports, pending) = mpsc::channel(REPORT_BACKLOG);
     let reporting = Reporting {
         gateway: gateway.clone(),
-        cluster: cluster.clone(),
-        instance,
-        incarnation: registration.incarnation,
-        since,
+        reporter: Reporter {
+            cluster: cluster.clone(),
+            instance,
+            incarnation: registration.incarnation,
+            since,
+        },
     };
     let committer = tokio::spawn(commit_reports(reporting, pending, outbound.clone()));
     let node = (&cluster, instance, since);
@@ -206,11 +208,7 @@ async fn send(outbound: &Outbound, body: ToAgent) -> Result<(), Status> {
 /// Whose reports are committed.
 struct Reporting {
     gateway: Gateway,
-    cluster: ClusterName,
-    instance: InstanceId,
-    incarnation: Incarnation,
-    /// When the session registered.
-    since: Timestamp,
+    reporter: Reporter,
 }
 
 impl Reporting {
@@ -220,15 +218,10 @@ impl Reporting {
     async fn commit(&self, reports: &[TaskReport], pending: &Pending) -> Option<Vec<TaskReport>> {
         loop {
             let now = self.gateway.ecs.ctx().now;
-            let node = (&self.cluster, self.instance);
             let committed = self.gateway.ecs.db.transact(|view| {
-                // Another session has taken over, and is told again what was not acknowledged.
-                if !registration::stands(view, node.0, node.1, self.since) {
-                    return Err(superseded());
-                }
-                let apply = || report::apply(view, node, &self.incarnation, reports, now);
-                let txn = self.gateway.scheduling.statistics.report.time(apply);
-                Ok((txn, report::unreadable(view, node.0, reports)))
+                let take_over = || report::take_over(view, &self.reporter, reports, now);
+                let taken = self.gateway.scheduling.statistics.report.time(take_over);
+                taken.ok_or_else(superseded)
             });
             match committed.await {
                 Ok(unreadable) => return Some(unreadable),

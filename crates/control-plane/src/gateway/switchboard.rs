@@ -2,10 +2,10 @@
 //! and not all of them: with a thousand instances a burst of tasks would otherwise cost a million
 //! wake-ups.
 //!
-//! Sessions are told in rounds. A message to an agent costs as much as several tasks in it, and so
-//! does the report that comes back, so after a round the next one waits in proportion to how many
-//! sessions were told: one alone is told at once, and in a burst over a thousand instances each
-//! gets what came meanwhile in one message.
+//! A message to an agent costs as much as several tasks in it, and so does the report that comes
+//! back. So sessions that were told together rest, in proportion to how many they are, and then hear
+//! of all that came meanwhile in one message: in a burst over a thousand instances each gets a few
+//! large messages. Any other session is told at once, and so are they once nothing more comes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,18 +17,23 @@ use longshore_store::{Change, Db};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::Instant;
 
 /// Changes that may wait for one session before it must look at everything of its instance.
 const BACKLOG: usize = 4096;
-/// How long the next round waits for each session that was told in the last. Some four times
-/// what the messages between the two cost, so that they take a quarter of one processor at most.
-const PAUSE: Duration = Duration::from_micros(400);
-/// Below this a round does not wait: timers are no finer.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-/// The longest wait for a round.
-const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+/// How long sessions rest for each that was told with them. Some four times what the messages
+/// between the two cost on a slow machine, so that they take a quarter of one processor at most.
+const REST: Duration = Duration::from_micros(800);
+/// Below this nobody rests: timers are no finer.
+const SHORTEST_REST: Duration = Duration::from_millis(1);
+/// The longest rest.
+const LONGEST_REST: Duration = Duration::from_millis(800);
+/// Once no change has come for so long, nobody rests any longer.
+const QUIET: Duration = Duration::from_millis(40);
 
 type Node = (ClusterName, InstanceId);
+/// Sessions by the ids of their lines.
+type Touched = BTreeMap<u64, Arc<Line>>;
 
 /// Who wants to hear of which instance. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -67,9 +72,15 @@ impl Switchboard {
         let mut changes = db.subscribe();
         let lines = switchboard.clone();
         tokio::spawn(async move {
-            while let Some(told) = lines.round(&mut changes).await {
-                if let Some(pause) = pause_after(told) {
-                    tokio::time::sleep(pause).await;
+            let mut rests = Rests::default();
+            loop {
+                tokio::select! {
+                    biased;
+                    () = rests.over() => rests.end(Instant::now()),
+                    touched = lines.gather(&mut changes) => match touched {
+                        Some(touched) => rests.tell(touched, Instant::now()),
+                        None => break,
+                    },
                 }
             }
             lines.tell_all(|waiting| waiting.closed = true);
@@ -77,9 +88,9 @@ impl Switchboard {
         switchboard
     }
 
-    /// Waits for changes and hands on all that have come. Returns how many sessions were told;
-    /// `None` once there will be no more.
-    async fn round(&self, changes: &mut Receiver<Arc<Vec<Change>>>) -> Option<usize> {
+    /// Waits for changes and hands on all that have come. Returns the sessions they concern, who do
+    /// not know yet; `None` once there will be no more.
+    async fn gather(&self, changes: &mut Receiver<Arc<Vec<Change>>>) -> Option<Touched> {
         let mut batches = Vec::new();
         let mut received = changes.recv().await;
         let goes_on = loop {
@@ -95,8 +106,11 @@ impl Switchboard {
                 Err(TryRecvError::Empty) => break true,
             };
         };
-        let told = self.hand_on(batches.iter().flat_map(|batch| batch.iter()));
-        goes_on.then_some(told)
+        let touched = self.hand_on(batches.iter().flat_map(|batch| batch.iter()));
+        if !goes_on {
+            touched.values().for_each(|line| line.changed.notify_one());
+        }
+        goes_on.then_some(touched)
     }
 
     /// What concerns this instance from now on.
@@ -116,10 +130,10 @@ impl Switchboard {
         }
     }
 
-    /// Returns how many sessions were told.
-    fn hand_on<'a>(&self, changes: impl IntoIterator<Item = &'a Change>) -> usize {
+    /// Returns the sessions that the changes concern.
+    fn hand_on<'a>(&self, changes: impl IntoIterator<Item = &'a Change>) -> Touched {
         let lines = lock(&self.lines);
-        let mut told: BTreeMap<u64, &Arc<Line>> = BTreeMap::new();
+        let mut touched = Touched::new();
         for change in changes {
             let node = match change {
                 Change::Task(cluster, _, instance, _) | Change::Instance(cluster, instance) => {
@@ -129,12 +143,11 @@ impl Switchboard {
             };
             for line in lines.get(&node).into_iter().flatten() {
                 lock(&line.waiting).note(change);
-                told.insert(line.id, line);
+                let known = touched.entry(line.id);
+                known.or_insert_with(|| Arc::clone(line));
             }
         }
-        // A notification that nobody waits for is kept, and only one.
-        told.values().for_each(|line| line.changed.notify_one());
-        told.len()
+        touched
     }
 
     fn tell_all(&self, tell: impl Fn(&mut Waiting)) {
@@ -145,10 +158,69 @@ impl Switchboard {
     }
 }
 
-/// How long the next round waits.
-fn pause_after(told: usize) -> Option<Duration> {
-    let pause = PAUSE.saturating_mul(u32::try_from(told).unwrap_or(u32::MAX));
-    (pause >= SHORTEST_PAUSE).then_some(pause.min(LONGEST_PAUSE))
+/// Which sessions rest.
+#[derive(Debug, Default)]
+struct Rests {
+    resting: BTreeSet<u64>,
+    until: Option<Instant>,
+    /// Of these, those with something new.
+    held: Touched,
+    /// When that came.
+    latest: Option<Instant>,
+}
+
+impl Rests {
+    /// Has those told that do not rest, and keeps the others.
+    fn tell(&mut self, touched: Touched, now: Instant) {
+        if self.until.is_some_and(|until| until <= now) {
+            return self.end_with(touched, now);
+        }
+        let mut told = Vec::new();
+        for (id, line) in touched {
+            if self.resting.contains(&id) {
+                self.held.insert(id, line);
+                self.latest = Some(now);
+            } else {
+                // A notification that nobody waits for is kept, and only one.
+                line.changed.notify_one();
+                told.push(id);
+            }
+        }
+        if let Some(rest) = rest_after(told.len()) {
+            self.resting.extend(told);
+            self.until = self.until.max(Some(now + rest));
+        }
+    }
+
+    /// Nobody rests any longer; whoever has something new is told.
+    fn end(&mut self, now: Instant) {
+        self.end_with(Touched::new(), now);
+    }
+
+    fn end_with(&mut self, mut touched: Touched, now: Instant) {
+        touched.append(&mut self.held);
+        *self = Self::default();
+        self.tell(touched, now);
+    }
+
+    /// Waits until the rest of somebody with something new is over; for ever if there is none.
+    async fn over(&self) {
+        match self.due() {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let quiet = self.latest.map(|latest| latest + QUIET)?;
+        self.until.map(|until| until.min(quiet))
+    }
+}
+
+/// How long so many sessions rest that are told together.
+fn rest_after(told: usize) -> Option<Duration> {
+    let rest = REST.saturating_mul(u32::try_from(told).unwrap_or(u32::MAX));
+    (rest >= SHORTEST_REST).then_some(rest.min(LONGEST_REST))
 }
 
 impl Waiting {
@@ -225,9 +297,9 @@ mod tests {
         let cluster = ClusterName::default_cluster();
         let mut one = switchboard.subscribe(&cluster, InstanceId::new(1));
         let mut two = switchboard.subscribe(&cluster, InstanceId::new(2));
-        let told = switchboard.hand_on(&[task(1, 1), task(2, 2), task(1, 1)]);
-        assert_eq!(told, 2);
-        assert_eq!(switchboard.hand_on(&[task(3, 1)]), 1);
+        let touched = switchboard.hand_on(&[task(1, 1), task(2, 2), task(1, 1)]);
+        assert_eq!(touched.len(), 2);
+        assert_eq!(switchboard.hand_on(&[task(3, 1)]).len(), 1);
         assert_eq!(one.recv().await.unwrap(), [task(1, 1), task(3, 1)]);
         assert_eq!(two.recv().await.unwrap(), [task(2, 2)]);
         drop(two);
@@ -235,26 +307,58 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_round_takes_all_that_has_come() {
+    async fn all_that_has_come_is_handed_on_together() {
         let switchboard = Switchboard::default();
         let mut one = switchboard.subscribe(&ClusterName::default_cluster(), InstanceId::new(1));
         let (announce, mut changes) = tokio::sync::broadcast::channel(8);
         for id in 1..=2 {
             announce.send(Arc::new(vec![task(id, 1)])).unwrap();
         }
-        assert_eq!(switchboard.round(&mut changes).await, Some(1));
+        let touched = switchboard.gather(&mut changes).await.unwrap();
+        assert_eq!(touched.len(), 1);
         assert_eq!(one.recv().await.unwrap(), [task(1, 1), task(2, 1)]);
         announce.send(Arc::new(vec![task(3, 1)])).unwrap();
         drop(announce);
-        assert_eq!(switchboard.round(&mut changes).await, None);
+        assert!(switchboard.gather(&mut changes).await.is_none());
         assert_eq!(one.recv().await.unwrap(), [task(3, 1)]);
     }
 
     #[test]
-    fn a_round_waits_for_as_long_as_the_last_was_large() {
-        assert_eq!(pause_after(1), None);
-        assert_eq!(pause_after(100), Some(Duration::from_millis(40)));
-        assert_eq!(pause_after(100_000), Some(LONGEST_PAUSE));
+    fn sessions_rest_for_as_long_as_they_are_many() {
+        assert_eq!(rest_after(1), None);
+        assert_eq!(rest_after(100), Some(Duration::from_millis(80)));
+        assert_eq!(rest_after(100_000), Some(LONGEST_REST));
+    }
+
+    #[test]
+    fn who_was_told_with_many_rests_and_anybody_else_is_told_at_once() {
+        let of = |ids: std::ops::Range<u64>| -> Touched {
+            let line = |id| {
+                (
+                    id,
+                    Arc::new(Line {
+                        id,
+                        ..Line::default()
+                    }),
+                )
+            };
+            ids.map(line).collect()
+        };
+        let (mut rests, begun) = (Rests::default(), Instant::now());
+        rests.tell(of(0..100), begun);
+        assert_eq!((rests.resting.len(), rests.due()), (100, None));
+        // One of them has something new, and one that was not told with them.
+        let soon = begun + Duration::from_millis(10);
+        rests.tell(of(99..101), soon);
+        assert_eq!(rests.held.keys().collect::<Vec<_>>(), [&99]);
+        assert_eq!(rests.due(), Some(soon + QUIET));
+        // More keeps coming: the rest lasts as long as it was to.
+        let later = begun + Duration::from_millis(45);
+        rests.tell(of(98..99), later);
+        assert_eq!(rests.due(), Some(begun + Duration::from_millis(80)));
+        rests.end(begun + Duration::from_millis(80));
+        assert!(rests.held.is_empty());
+        assert_eq!((rests.resting.len(), rests.due()), (2, None));
     }
 
     #[tokio::test]

@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 
 use super::{commit, delete, get, key, list, names, next, put, watch};
 use crate::contract::{
-    Commit, CommitError, Entry, Guard, MAX_COMMIT_BYTES, MAX_GUARDS, MAX_VALUE_BYTES, MAX_WRITES,
-    Revision, Store, Write,
+    Bounds, Commit, CommitError, Entry, Guard, MAX_COMMIT_BYTES, MAX_VALUE_BYTES, Revision, Store,
+    Write,
 };
 use crate::watch::{Batch, Event};
 
@@ -237,6 +237,11 @@ pub(super) async fn prefixes_are_literal(store: &dyn Store) {
 }
 
 pub(super) async fn limits(store: &dyn Store) {
+    let (max, common) = (store.bounds(), Bounds::COMMON);
+    assert!(
+        max.writes >= common.writes && max.guards >= common.guards,
+        "limits: {max:?}"
+    );
     let sized = |name: String, bytes| Write::Put {
         key: key(&name),
         value: vec![b'v'; bytes].into(),
@@ -258,7 +263,7 @@ pub(super) async fn limits(store: &dyn Store) {
         .await
         .expect("a value at the limit is stored");
     assert!(stored.value.len() == MAX_VALUE_BYTES && stored.value.iter().all(|byte| *byte == b'v'));
-    let many = of((0..MAX_WRITES)
+    let many = of((0..max.writes)
         .map(|n| sized(format!("many/{n}"), 1))
         .collect());
     store
@@ -267,11 +272,11 @@ pub(super) async fn limits(store: &dyn Store) {
         .expect("as many writes as allowed are accepted");
     assert_eq!(
         list(store, "many/").await.entries.len(),
-        MAX_WRITES,
+        max.writes,
         "limits"
     );
     let guarded = Commit {
-        guards: (0..MAX_GUARDS).map(absent).collect(),
+        guards: (0..max.guards).map(absent).collect(),
         writes: vec![put("a", "")],
     };
     store
@@ -291,7 +296,7 @@ pub(super) async fn limits(store: &dyn Store) {
         ),
         (
             "writes",
-            of((0..=MAX_WRITES)
+            of((0..=max.writes)
                 .map(|n| delete(&format!("d/{n}")))
                 .collect()),
         ),
@@ -304,7 +309,7 @@ pub(super) async fn limits(store: &dyn Store) {
         (
             "guards",
             Commit {
-                guards: (0..=MAX_GUARDS).map(absent).collect(),
+                guards: (0..=max.guards).map(absent).collect(),
                 writes: vec![put("a", "")],
             },
         ),

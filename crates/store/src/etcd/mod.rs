@@ -309,7 +309,7 @@ impl Etcd {
     }
 
     async fn commit_now(&self, commit: Commit) -> Result<Revision, CommitError> {
-        commit.validate()?;
+        commit.validate(self.bounds())?;
         self.history.check_available()?;
         let deadline = deadline();
         let (made, _) = self.committer.commit(commit, deadline).await?;

@@ -16,6 +16,8 @@ mod service;
 mod task;
 mod task_definition;
 
+use std::cell::RefCell;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +34,9 @@ pub use join_token::JoinToken;
 pub const RECORD_FORMAT: u8 = 1;
 
 const HEADER_BYTES: usize = 5;
+
+/// What a thread keeps to write bodies in; few are longer.
+const KEPT_BODY_BYTES: usize = 64 * 1024;
 
 /// A noun that is stored.
 pub trait Record: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
@@ -91,12 +96,20 @@ pub enum DecodeError {
 /// # Errors
 /// Only if a noun cannot be written as JSON, which no noun of ours does.
 pub fn encode<R: Record>(record: &R) -> Result<Bytes, serde_json::Error> {
-    let body = serde_json::to_vec(record)?;
-    let mut bytes = BytesMut::with_capacity(HEADER_BYTES + body.len());
-    bytes.put_u8(RECORD_FORMAT);
-    bytes.put_u32(crc32c::crc32c(&body));
-    bytes.put_slice(&body);
-    Ok(bytes.freeze())
+    thread_local! {
+        /// Where bodies are written before their length is known; it grows once and not each time.
+        static BODY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    BODY.with_borrow_mut(|body| {
+        body.clear();
+        body.shrink_to(KEPT_BODY_BYTES);
+        serde_json::to_writer(&mut *body, record)?;
+        let mut bytes = BytesMut::with_capacity(HEADER_BYTES + body.len());
+        bytes.put_u8(RECORD_FORMAT);
+        bytes.put_u32(crc32c::crc32c(body));
+        bytes.put_slice(body);
+        Ok(bytes.freeze())
+    })
 }
 
 /// Reads a record.

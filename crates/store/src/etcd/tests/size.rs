@@ -1,7 +1,9 @@
 //! Commits beyond what one etcd transaction takes, and beyond what etcd takes at all.
 
 use super::*;
-use crate::contract::{MAX_GUARDS, MAX_VALUE_BYTES, MAX_WRITES};
+use crate::contract::{Bounds, MAX_VALUE_BYTES};
+
+const MAX: Bounds = Bounds::COMMON;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_commit_is_one_revision_or_nothing() {
@@ -9,17 +11,17 @@ async fn the_largest_commit_is_one_revision_or_nothing() {
     let store = open(&cluster, "large").await;
     let name = |n: usize| format!("many/{n:04}");
     let writes = |value: &str| -> Vec<Write> {
-        (0..MAX_WRITES)
+        (0..MAX.writes)
             .map(|n| put(&name(n), value.to_owned()))
             .collect()
     };
     let made = store.commit(commit(Vec::new(), writes("1"))).await.unwrap();
-    let mut guards: Vec<Guard> = (0..MAX_GUARDS - MAX_WRITES)
+    let mut guards: Vec<Guard> = (0..MAX.guards - MAX.writes)
         .map(|n| Guard::Absent {
             key: key(&format!("absent/{n}")),
         })
         .collect();
-    guards.extend((0..MAX_WRITES).map(|n| Guard::Unchanged {
+    guards.extend((0..MAX.writes).map(|n| Guard::Unchanged {
         key: key(&name(n)),
         revision: made,
     }));
@@ -29,14 +31,14 @@ async fn the_largest_commit_is_one_revision_or_nothing() {
         .await
         .unwrap();
     let batch = watched.unwrap().next().await.unwrap().unwrap();
-    assert_eq!((batch.revision, batch.events.len()), (again, MAX_WRITES));
+    assert_eq!((batch.revision, batch.events.len()), (again, MAX.writes));
     let refused = store.commit(commit(guards.clone(), writes("3"))).await;
     let Err(CommitError::Conflict { guard }) = refused else {
         panic!("{refused:?}")
     };
     assert_eq!(
         guard,
-        guards[MAX_GUARDS - MAX_WRITES],
+        guards[MAX.guards - MAX.writes],
         "the first broken guard is named"
     );
     let listed = store.list("many/").await.unwrap();
@@ -46,7 +48,7 @@ async fn the_largest_commit_is_one_revision_or_nothing() {
             .iter()
             .all(|entry| entry.value == "2" && entry.revision == again)
     );
-    let deletes = (0..MAX_WRITES).map(|n| Write::Delete { key: key(&name(n)) });
+    let deletes = (0..MAX.writes).map(|n| Write::Delete { key: key(&name(n)) });
     let deleted = store
         .commit(commit(Vec::new(), deletes.collect()))
         .await
