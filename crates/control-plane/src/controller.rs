@@ -265,6 +265,15 @@ impl Rounds {
         None
     }
 
+    /// When [`Rounds::start`] has something to start though nothing happens until then. While there
+    /// is no room it is [`Rounds::finish`] that makes some, and a timer that is due must not have
+    /// the loop run round.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        (self.turns < MAX_IN_FLIGHT)
+            .then(|| self.queue.next_wake())
+            .flatten()
+    }
+
     /// Takes over what became of an activation.
     ///
     /// # Errors
@@ -332,7 +341,7 @@ pub async fn run(
             running.spawn(activate(ecs, scheduling, settings, keys, fence.clone()));
         }
         let timer = async {
-            match rounds.queue.next_wake() {
+            match rounds.next_wake() {
                 Some(at) => tokio::time::sleep(at.since(now)).await,
                 None => std::future::pending().await,
             }
@@ -524,6 +533,27 @@ mod tests {
         assert!(matches!(judged(&fence, Some(&fence)), Outcome::Deposed));
         assert!(matches!(judged(&other, Some(&fence)), Outcome::Conflict));
         assert!(matches!(judged(&other, None), Outcome::Conflict));
+    }
+
+    #[test]
+    fn a_due_timer_waits_for_room_and_not_for_time() {
+        let mut rounds = Rounds::default();
+        let task = |id: usize| {
+            Key::Task(
+                ClusterName::default_cluster(),
+                TaskId::new(id.try_into().unwrap()),
+            )
+        };
+        (0..MAX_IN_FLIGHT).for_each(|id| rounds.queue.push(task(id)));
+        rounds.queue.settle(&key("a"), Some(at(5)));
+        assert_eq!(rounds.next_wake(), Some(at(5)));
+        let started: Vec<_> = std::iter::from_fn(|| rounds.start(at(0))).collect();
+        assert_eq!((started.len(), rounds.next_wake()), (MAX_IN_FLIGHT, None));
+        assert_eq!(rounds.start(at(9)), None);
+        let outcomes = vec![(task(0), Outcome::Gone)];
+        rounds.finish(Activation { outcomes }, at(9)).unwrap();
+        assert_eq!(rounds.next_wake(), Some(at(5)));
+        assert_eq!(rounds.start(at(9)), Some(vec![key("a")]));
     }
 
     #[test]

@@ -237,7 +237,7 @@ impl Cluster {
             }
         }
         if alive {
-            if let Some(at) = control.rounds.queue.next_wake() {
+            if let Some(at) = control.rounds.next_wake() {
                 control.token += 1;
                 let token = control.token;
                 let is_blocked = control.work.is_blocked(self.now);
