@@ -101,10 +101,34 @@ fn is_damaged(view: &View, cluster: &ClusterName, task: TaskId) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use longshore_model::instance::Connection;
     use longshore_model::task::TaskStatus;
 
     use super::*;
-    use crate::testing::{damage, put, service_task};
+    use crate::testing::{damage, instance, put, service_task};
+
+    #[test]
+    fn what_a_session_says_that_another_has_replaced_is_not_taken_over() {
+        let mut view = View::default();
+        let task = service_task();
+        let since = Timestamp::from_millis(5);
+        let registered = instance(task.instance, Connection::Connected(since));
+        put(&mut view, &task);
+        put(&mut view, &registered);
+        let reports = [TaskReport::new(task.id, TaskStatus::Running)];
+        let taken = |since| {
+            let reporter = Reporter {
+                cluster: task.cluster.clone(),
+                instance: task.instance,
+                incarnation: registered.incarnation.clone(),
+                since,
+            };
+            let taken = take_over(&view, &reporter, &reports, Timestamp::default());
+            taken.map(|(txn, _)| txn.len())
+        };
+        assert_eq!(taken(since), Some(1));
+        assert_eq!(taken(Timestamp::from_millis(4)), None);
+    }
 
     #[test]
     fn a_damaged_record_holds_up_no_report_on_others() {

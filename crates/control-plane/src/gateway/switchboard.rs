@@ -89,7 +89,7 @@ impl Switchboard {
     }
 
     /// Waits for changes and hands on all that have come. Returns the sessions they concern, who do
-    /// not know yet; `None` once there will be no more.
+    /// not know yet; `None` once there will be no more. Dropping the future loses nothing.
     async fn gather(&self, changes: &mut Receiver<Arc<Vec<Change>>>) -> Option<Touched> {
         let mut batches = Vec::new();
         let mut received = changes.recv().await;
@@ -161,8 +161,7 @@ impl Switchboard {
 /// Which sessions rest.
 #[derive(Debug, Default)]
 struct Rests {
-    resting: BTreeSet<u64>,
-    until: Option<Instant>,
+    until: BTreeMap<u64, Instant>,
     /// Of these, those with something new.
     held: Touched,
     /// When that came.
@@ -172,12 +171,9 @@ struct Rests {
 impl Rests {
     /// Has those told that do not rest, and keeps the others.
     fn tell(&mut self, touched: Touched, now: Instant) {
-        if self.until.is_some_and(|until| until <= now) {
-            return self.end_with(touched, now);
-        }
         let mut told = Vec::new();
         for (id, line) in touched {
-            if self.resting.contains(&id) {
+            if self.until.get(&id).is_some_and(|until| *until > now) {
                 self.held.insert(id, line);
                 self.latest = Some(now);
             } else {
@@ -187,20 +183,21 @@ impl Rests {
             }
         }
         if let Some(rest) = rest_after(told.len()) {
-            self.resting.extend(told);
-            self.until = self.until.max(Some(now + rest));
+            self.until
+                .extend(told.into_iter().map(|id| (id, now + rest)));
         }
     }
 
-    /// Nobody rests any longer; whoever has something new is told.
+    /// Ends the rests that are over, and all of them if it has been quiet. Whoever has something
+    /// new is told.
     fn end(&mut self, now: Instant) {
-        self.end_with(Touched::new(), now);
-    }
-
-    fn end_with(&mut self, mut touched: Touched, now: Instant) {
-        touched.append(&mut self.held);
-        *self = Self::default();
-        self.tell(touched, now);
+        if self.latest.is_some_and(|latest| latest + QUIET <= now) {
+            self.until.clear();
+        }
+        self.until.retain(|_, until| *until > now);
+        self.latest = None;
+        let held = std::mem::take(&mut self.held);
+        self.tell(held, now);
     }
 
     /// Waits until the rest of somebody with something new is over; for ever if there is none.
@@ -212,8 +209,12 @@ impl Rests {
     }
 
     fn due(&self) -> Option<Instant> {
-        let quiet = self.latest.map(|latest| latest + QUIET)?;
-        self.until.map(|until| until.min(quiet))
+        let quiet = self.latest.map(|latest| latest + QUIET);
+        let ends = self
+            .held
+            .keys()
+            .filter_map(|id| self.until.get(id).copied());
+        ends.chain(quiet).min()
     }
 }
 
@@ -345,20 +346,29 @@ mod tests {
             ids.map(line).collect()
         };
         let (mut rests, begun) = (Rests::default(), Instant::now());
+        let after = |millis| begun + Duration::from_millis(millis);
         rests.tell(of(0..100), begun);
-        assert_eq!((rests.resting.len(), rests.due()), (100, None));
-        // One of them has something new, and one that was not told with them.
-        let soon = begun + Duration::from_millis(10);
-        rests.tell(of(99..101), soon);
+        assert_eq!((rests.until.len(), rests.due()), (100, None));
+        // One of them has something new, and five that were not told with them; these rest for as
+        // long as five do.
+        rests.tell(of(99..105), after(10));
         assert_eq!(rests.held.keys().collect::<Vec<_>>(), [&99]);
-        assert_eq!(rests.due(), Some(soon + QUIET));
-        // More keeps coming: the rest lasts as long as it was to.
-        let later = begun + Duration::from_millis(45);
-        rests.tell(of(98..99), later);
-        assert_eq!(rests.due(), Some(begun + Duration::from_millis(80)));
-        rests.end(begun + Duration::from_millis(80));
+        assert_eq!(rests.due(), Some(after(10) + QUIET));
+        rests.tell(of(102..103), after(13));
+        assert_eq!(rests.due(), Some(after(14)));
+        rests.end(after(14));
+        assert_eq!(rests.held.keys().collect::<Vec<_>>(), [&99]);
+        // More keeps coming: a rest lasts as long as it was to.
+        rests.tell(of(98..99), after(45));
+        assert_eq!(rests.due(), Some(after(80)));
+        rests.end(after(80));
+        assert!(rests.held.is_empty() && rests.due().is_none());
+        // Nothing more comes: it ends.
+        rests.tell(of(200..300), after(100));
+        rests.tell(of(200..300), after(110));
+        assert_eq!(rests.due(), Some(after(110) + QUIET));
+        rests.end(after(110) + QUIET);
         assert!(rests.held.is_empty());
-        assert_eq!((rests.resting.len(), rests.due()), (2, None));
     }
 
     #[tokio::test]
