@@ -271,7 +271,8 @@ impl Cluster {
                     let view = control.db.view();
                     let stands =
                         registration::stands(&view, &self.name, session.instance, session.since)
-                            || self.is_mutant(Mutant::OldSessionDisconnects);
+                            || self.is_mutant(Mutant::OldSessionDisconnects)
+                            || self.is_mutant(Mutant::OldIncarnationApplied);
                     if is_deregistered(&view, &self.name, session.instance) || !stands {
                         session.ended = true;
                         self.control_end_closes(conn);
