@@ -21,8 +21,8 @@ use tokio::time::Instant;
 
 /// Changes that may wait for one session before it must look at everything of its instance.
 const BACKLOG: usize = 4096;
-/// How long sessions rest for each that was told with them. Some four times what the messages
-/// between the two cost on a slow machine, so that they take a quarter of one processor at most.
+/// How long sessions rest for each that was told with them. By eye: some four times what the messages
+/// between the two cost on a slow machine.
 const REST: Duration = Duration::from_micros(800);
 /// Below this nobody rests: timers are no finer.
 const SHORTEST_REST: Duration = Duration::from_millis(1);
@@ -107,9 +107,6 @@ impl Switchboard {
             };
         };
         let touched = self.hand_on(batches.iter().flat_map(|batch| batch.iter()));
-        if !goes_on {
-            touched.values().for_each(|line| line.changed.notify_one());
-        }
         goes_on.then_some(touched)
     }
 
