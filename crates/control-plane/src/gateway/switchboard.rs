@@ -21,13 +21,13 @@ use tokio::time::Instant;
 
 /// Changes that may wait for one session before it must look at everything of its instance.
 const BACKLOG: usize = 4096;
-/// How long sessions rest for each that was told with them. By eye: some four times what the messages
-/// between the two cost on a slow machine.
-const REST: Duration = Duration::from_micros(800);
+/// How long sessions rest for each that was told with them. Some four times what the messages between
+/// the two cost, so that they take a quarter of one processor at most.
+const REST: Duration = Duration::from_micros(400);
 /// Below this nobody rests: timers are no finer.
 const SHORTEST_REST: Duration = Duration::from_millis(1);
 /// The longest rest.
-const LONGEST_REST: Duration = Duration::from_millis(800);
+const LONGEST_REST: Duration = Duration::from_millis(400);
 /// Once no change has come for so long, nobody rests any longer.
 const QUIET: Duration = Duration::from_millis(40);
 
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn sessions_rest_for_as_long_as_they_are_many() {
         assert_eq!(rest_after(1), None);
-        assert_eq!(rest_after(100), Some(Duration::from_millis(80)));
+        assert_eq!(rest_after(100), Some(Duration::from_millis(40)));
         assert_eq!(rest_after(100_000), Some(LONGEST_REST));
     }
 
@@ -344,25 +344,25 @@ mod tests {
         };
         let (mut rests, begun) = (Rests::default(), Instant::now());
         let after = |millis| begun + Duration::from_millis(millis);
-        rests.tell(of(0..100), begun);
-        assert_eq!((rests.until.len(), rests.due()), (100, None));
+        rests.tell(of(0..200), begun);
+        assert_eq!((rests.until.len(), rests.due()), (200, None));
         // One of them has something new, and five that were not told with them; these rest for as
         // long as five do.
-        rests.tell(of(99..105), after(10));
-        assert_eq!(rests.held.keys().collect::<Vec<_>>(), [&99]);
+        rests.tell(of(199..205), after(10));
+        assert_eq!(rests.held.keys().collect::<Vec<_>>(), [&199]);
         assert_eq!(rests.due(), Some(after(10) + QUIET));
-        rests.tell(of(102..103), after(13));
-        assert_eq!(rests.due(), Some(after(14)));
-        rests.end(after(14));
-        assert_eq!(rests.held.keys().collect::<Vec<_>>(), [&99]);
+        rests.tell(of(202..203), after(11));
+        assert_eq!(rests.due(), Some(after(12)));
+        rests.end(after(12));
+        assert_eq!(rests.held.keys().collect::<Vec<_>>(), [&199]);
         // More keeps coming: a rest lasts as long as it was to.
-        rests.tell(of(98..99), after(45));
+        rests.tell(of(198..199), after(45));
         assert_eq!(rests.due(), Some(after(80)));
         rests.end(after(80));
         assert!(rests.held.is_empty() && rests.due().is_none());
         // Nothing more comes: it ends.
-        rests.tell(of(200..300), after(100));
-        rests.tell(of(200..300), after(110));
+        rests.tell(of(300..500), after(100));
+        rests.tell(of(300..500), after(110));
         assert_eq!(rests.due(), Some(after(110) + QUIET));
         rests.end(after(110) + QUIET);
         assert!(rests.held.is_empty());
