@@ -2,7 +2,6 @@
 //! public gRPC API.
 
 use std::ffi::OsStr;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -13,6 +12,7 @@ use longshore_proto::ecs::{
     DescribeServicesRequest, DescribeTasksRequest, KeyValuePair, ListTasksRequest,
     RegisterTaskDefinitionRequest, Task, UpdateServiceRequest,
 };
+use longshore_store::conformance::port::free_port;
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -56,7 +56,7 @@ impl Longshore {
     pub(crate) async fn start(directory: &Path, image: &str) -> Result<Self> {
         let binary = directory.join("longshore");
         let home = tempfile::tempdir().context("cannot make a data directory")?;
-        let (listen, agent_listen) = (free_address()?, free_address()?);
+        let (listen, agent_listen) = (free_address(), free_address());
         let up = [
             "up",
             "--detach",
@@ -340,7 +340,6 @@ async fn bearer(binary: &Path, data: &Path) -> Result<AsciiMetadataValue> {
 }
 
 /// A loopback address that nothing listens on now.
-fn free_address() -> Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
-    Ok(listener.local_addr()?.to_string())
+fn free_address() -> String {
+    format!("127.0.0.1:{}", free_port())
 }

@@ -1,7 +1,6 @@
 //! A control plane without agents of its own: the real binary with the embedded store, for tests
 //! and benchmarks whose agents are stubs.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use longshore_proto::node::CreateJoinTokenRequest;
 use longshore_proto::node::nodes_client::NodesClient;
+use longshore_store::conformance::port::free_port;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -68,7 +68,7 @@ impl ControlPlane {
         let data = tempfile::Builder::new()
             .prefix("longshore-control-plane-")
             .tempdir()?;
-        let (listen, agent_listen) = (free_address()?, free_address()?);
+        let (listen, agent_listen) = (free_address(), free_address());
         let log = std::fs::File::create(data.path().join("log"))?;
         let child = Command::new(binary)
             .arg("run")
@@ -211,7 +211,6 @@ impl Drop for ControlPlane {
 }
 
 /// A loopback address that nothing listens on now.
-fn free_address() -> anyhow::Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
-    Ok(listener.local_addr()?.to_string())
+fn free_address() -> String {
+    format!("127.0.0.1:{}", free_port())
 }

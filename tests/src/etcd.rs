@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use longshore_store::conformance::port::free_port;
 use serde_json::json;
 
 use crate::eventually::eventually;
-use crate::longshore::free_port;
 use crate::plain;
 use crate::process::Process;
 
@@ -44,10 +44,9 @@ impl Etcd {
             true => builder.tempdir_in(memory)?,
             false => builder.tempdir()?,
         };
-        let address = || anyhow::Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?)));
-        let addresses: Vec<(SocketAddr, SocketAddr)> = (0..members)
-            .map(|_| anyhow::Ok((address()?, address()?)))
-            .collect::<Result<_, _>>()?;
+        let address = || SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let addresses: Vec<(SocketAddr, SocketAddr)> =
+            (0..members).map(|_| (address(), address())).collect();
         let cluster: Vec<String> = addresses
             .iter()
             .enumerate()

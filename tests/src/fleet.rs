@@ -7,12 +7,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use longshore_store::conformance::port::free_port;
 use serde_json::{Value, json};
 
 use crate::docker::{self, Docker};
 use crate::etcd::Etcd;
 use crate::eventually::{eventually, ticks};
-use crate::longshore::{connected_instances, free_port};
+use crate::longshore::connected_instances;
 use crate::plain;
 use crate::process::Process;
 use crate::wire::{Fault, Wire};
@@ -283,8 +284,8 @@ pub async fn call_any(wires: &[Wire], operation: &str, input: &Value) -> anyhow:
 
 impl Plane {
     fn start(binaries: &Path, directory: &Path, store: &str) -> anyhow::Result<Self> {
-        let address = || anyhow::Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?)));
-        let (listen, agent_listen) = (address()?, address()?);
+        let address = || SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let (listen, agent_listen) = (address(), address());
         let arguments = [
             "run".to_owned(),
             format!("--data-dir={}", directory.display()),

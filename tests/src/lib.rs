@@ -1,5 +1,5 @@
 //! Drives the real binaries against a real Docker daemon, as a user would: nothing here links a
-//! crate that decides or stores.
+//! crate that decides or stores, but for what the store's conformance suite has for tests.
 //!
 //! - [`longshore`]: an installation of its own for one test, gone when the test is.
 //! - [`wire`]: signed AWS JSON, for calls that an SDK would not let out.

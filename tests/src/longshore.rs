@@ -1,12 +1,12 @@
 //! An installation of its own: control plane and agents on free ports, in a directory of their own.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use longshore_store::conformance::port::free_port;
 use serde_json::{Value, json};
 
 use crate::binary;
@@ -44,7 +44,7 @@ impl Longshore {
         let data = tempfile::Builder::new()
             .prefix("longshore-test-")
             .tempdir()?;
-        let (listen, agent_listen) = (free_port()?, free_port()?);
+        let (listen, agent_listen) = (free_port(), free_port());
         let flags = [
             "up".to_owned(),
             "--detach".to_owned(),
@@ -224,11 +224,6 @@ pub fn kill(pid: u32) -> anyhow::Result<()> {
         bail!("cannot kill process {pid}: {status}");
     }
     Ok(())
-}
-
-/// A port that nobody listens on now.
-pub(crate) fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn pid(process: &Value) -> anyhow::Result<u32> {

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use longshore_store::conformance::port::free_port;
 use longshore_tests::binary;
 use longshore_tests::eventually::eventually;
 use longshore_tests::process::Process;
@@ -72,24 +72,12 @@ impl Layout {
             "{}",
             String::from_utf8_lossy(&made.stderr)
         );
-        // Bound all at once, so that no two are the same.
-        let listeners: Vec<TcpListener> = (0..MACHINES.len() * 4)
-            .map(|_| TcpListener::bind("127.0.0.1:0"))
-            .collect::<Result<_, _>>()?;
-        let mut ports = Vec::new();
-        for listener in &listeners {
-            ports.push(listener.local_addr()?.port());
-        }
-        let machine = |(name, ports): (_, &[u16])| Machine {
+        let machine = |name| Machine {
             name,
-            ports: [ports[0], ports[1], ports[2], ports[3]],
+            ports: std::array::from_fn(|_| free_port()),
         };
         Ok(Self {
-            machines: MACHINES
-                .into_iter()
-                .zip(ports.chunks(4))
-                .map(machine)
-                .collect(),
+            machines: MACHINES.into_iter().map(machine).collect(),
             certificates,
             root,
         })

@@ -13,12 +13,14 @@
 //! | `recorder.rs` | [`recorder::Recorder`], which notes what many clients called and were told |
 //! | `keyspace.rs` | [`keyspace::Keyspace`], the contract as a sequential machine |
 //! | `population.rs` | the records of a large installation |
+//! | `port.rs` | ports for servers that a test starts |
 //! | `linear.rs` | [`linear::check`]: whether one order of the calls explains all answers |
 
 mod commit;
 pub mod keyspace;
 pub mod linear;
 pub mod population;
+pub mod port;
 pub mod recorder;
 pub mod shared;
 mod watch;

@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -19,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use zeroize::Zeroizing;
 
 use super::{EtcdOptions, EtcdTls};
+use crate::conformance::port::free_port;
 
 /// Where Debian installs it; else it is looked for in `PATH`.
 const DEBIAN_BINARY: &str = "/usr/bin/etcd";
@@ -85,13 +85,12 @@ impl Cluster {
         };
         let directory = directory.expect("a temporary directory can be made");
         let tls = options.tls.then(|| certify(directory.path()));
-        let mut ports = free_ports(options.nodes * 2).into_iter();
-        let mut node = || Node {
-            client_port: ports.next().unwrap(),
-            peer_port: ports.next().unwrap(),
+        let node = |_| Node {
+            client_port: free_port(),
+            peer_port: free_port(),
             process: None,
         };
-        let nodes = (0..options.nodes).map(|_| node()).collect();
+        let nodes = (0..options.nodes).map(node).collect();
         let mut cluster = Cluster {
             nodes,
             tls,
@@ -318,14 +317,6 @@ impl Drop for Cluster {
             self.kill(node);
         }
     }
-}
-
-/// Ports of loopback that nobody listens at.
-fn free_ports(count: usize) -> Vec<u16> {
-    let listener = || TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    let listeners: Vec<TcpListener> = (0..count).map(|_| listener()).collect();
-    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
-    listeners.iter().map(port).collect()
 }
 
 /// An authority, a certificate for the servers and one for clients.
