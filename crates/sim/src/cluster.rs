@@ -105,6 +105,14 @@ pub(crate) enum Event {
     Judge,
 }
 
+/// Which of two events comes first that are due at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Arrival {
+    /// It was due before, and held.
+    Held,
+    New,
+}
+
 /// How a container ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -140,7 +148,8 @@ pub(crate) enum ToControl {
 pub(crate) struct Cluster {
     pub(crate) now: i64,
     next: u64,
-    queue: BTreeMap<(i64, u64), Event>,
+    /// By time; what was held comes before what arrives just then.
+    queue: BTreeMap<(i64, Arrival, u64), Event>,
     pub(crate) scenario: Scenario,
     pub(crate) mutant: Option<Mutant>,
     pub(crate) rng: Rng,
@@ -209,7 +218,7 @@ pub fn run(seed: u64, limits: &Limits, mutant: Option<Mutant>, story: bool) -> R
     cluster.begin();
     let mut events = 0;
     while !cluster.done && cluster.oracle.violation.is_none() {
-        let Some(((at, _), event)) = cluster.queue.pop_first() else {
+        let Some(((at, ..), event)) = cluster.queue.pop_first() else {
             break;
         };
         events += 1;
@@ -294,7 +303,17 @@ impl Cluster {
     /// Lets something happen after this many ms.
     pub(crate) fn after(&mut self, ms: i64, event: Event) {
         self.next += 1;
-        self.queue.insert((self.now + ms.max(0), self.next), event);
+        let at = self.now + ms.max(0);
+        self.queue.insert((at, Arrival::New, self.next), event);
+    }
+
+    /// What was held goes on, before what was sent after it.
+    pub(crate) fn release(&mut self, events: Vec<Event>) {
+        for event in events {
+            self.next += 1;
+            self.queue
+                .insert((self.now, Arrival::Held, self.next), event);
+        }
     }
 
     /// Has someone start a control plane after this many ms, unless someone is about to: of two at
@@ -433,5 +452,29 @@ impl Cluster {
         };
         self.trace.add_numbers(&[self.now]);
         self.trace.add_numbers(&numbers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_held_comes_before_what_arrives_just_then() {
+        let scenario = Scenario::new(1, &Limits::default());
+        let Some(mut cluster) = Cluster::new(scenario, None, false) else {
+            unreachable!("an empty store can be watched")
+        };
+        cluster.after(0, Event::Retry { call: 3 });
+        cluster.release(vec![Event::Retry { call: 1 }, Event::Retry { call: 2 }]);
+        let order: Vec<usize> = cluster
+            .queue
+            .into_values()
+            .filter_map(|event| match event {
+                Event::Retry { call } => Some(call),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(order, [1, 2, 3]);
     }
 }

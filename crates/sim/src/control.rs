@@ -106,6 +106,12 @@ impl Control {
         Timestamp::from_millis(self.clock.load(Ordering::Relaxed))
     }
 
+    /// How many keys its view has.
+    pub(crate) fn keys(&self) -> usize {
+        let view = self.db.view();
+        view.services.len() + view.instances.len() + view.tasks.len()
+    }
+
     /// Whether it serves.
     pub(crate) fn is_ready(&self) -> bool {
         self.starting.is_none() && !self.paused
@@ -322,6 +328,7 @@ impl Cluster {
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
+        control.work.sees(control.keys());
         progress |= self.turn_sessions(control);
         let view = control.db.view();
         control.scheduling.wake(&view, &mut control.rounds.queue);

@@ -51,12 +51,14 @@ impl Cluster {
             self.log.commit(commit)
         };
         let is_turn = matches!(&sent.by, By::Decision(keys) if keys.iter().any(Key::is_service));
-        let is_conflict = answer.as_ref().is_err_and(CommitError::is_conflict);
+        let moves_on = answer
+            .as_ref()
+            .map_or_else(CommitError::is_conflict, |_| true);
         if let Some(process) = &mut self.controls[control]
             && is_turn
-            && is_conflict
+            && moves_on
         {
-            process.work.conflicts(ticket);
+            process.work.waits_for_view(ticket);
         }
         let now = self.now;
         if let Some(batch) = batch {

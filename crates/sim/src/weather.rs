@@ -148,13 +148,6 @@ impl Cluster {
         }
     }
 
-    /// What was held goes on.
-    pub(crate) fn release(&mut self, events: Vec<Event>) {
-        for event in events {
-            self.after(0, event);
-        }
-    }
-
     /// A host whose machine exists, by chance.
     fn some_host(&mut self) -> Option<usize> {
         let existing: Vec<usize> = (0..self.hosts.len())

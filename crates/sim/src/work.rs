@@ -13,8 +13,8 @@ use crate::invariant::Invariant;
 const PERIOD: i64 = 10_000;
 /// Decisions under way at once.
 const MOST_IN_FLIGHT: usize = 64;
-/// What a process may decide in one period: so often for each key there is and each change, and
-/// `ALLOWANCE` besides. The README says what share of it is needed with faults and without.
+/// What a process may decide in one period: so often for each of the keys that there were when they
+/// were most and for each change, and `ALLOWANCE` besides. The README says what share of it is needed with faults and without.
 const DECISIONS_PER_KEY: u64 = 9;
 /// What a process may ask of the store in one period: so often for each key, whatever changes, or
 /// changes that lead to changes would never be too many.
@@ -33,16 +33,19 @@ pub(crate) struct Work {
     decisions: u64,
     commits: u64,
     changes: u64,
+    /// The most keys that there were at a time; by the end many may have been reaped.
+    keys: usize,
     /// Services that were named, since when they wait, and how long decisions had stalled then.
     waiting: BTreeMap<Key, (i64, i64)>,
     in_flight: BTreeSet<Key>,
     /// Named while a decision about them is under way.
     again: BTreeSet<Key>,
     blocked_until: i64,
-    /// Commits of service decisions that met a conflict, whose answers are on their way.
-    conflicts: BTreeSet<u64>,
-    /// Since when such an answer waits for the view to move, and how long that took so far. In
-    /// production 100 ms end it, which never pass here; what it takes is the simulation's doing.
+    /// Commits of service decisions after which the view has to move, whose answers are on their
+    /// way.
+    behind: BTreeSet<u64>,
+    /// Since when such an answer waits for the view, and how long that took so far. What it takes is
+    /// the simulation's doing; of a conflict, 100 ms would end it, which never pass here.
     stalled_since: Option<i64>,
     stalled: i64,
 }
@@ -55,11 +58,12 @@ impl Work {
             decisions: 0,
             commits: 0,
             changes: 0,
+            keys: 0,
             waiting: BTreeMap::new(),
             in_flight: BTreeSet::new(),
             again: BTreeSet::new(),
             blocked_until: 0,
-            conflicts: BTreeSet::new(),
+            behind: BTreeSet::new(),
             stalled_since: None,
             stalled: 0,
         }
@@ -86,14 +90,15 @@ impl Work {
         self.stalled + self.stalled_since.map_or(0, |since| now - since)
     }
 
-    /// A commit of decisions about services met a conflict; its answer is on its way.
-    pub(crate) fn conflicts(&mut self, ticket: u64) {
-        self.conflicts.insert(ticket);
+    /// A commit of decisions about services was made or met a conflict; its answer is on its way,
+    /// and then waits for the view to show what happened.
+    pub(crate) fn waits_for_view(&mut self, ticket: u64) {
+        self.behind.insert(ticket);
     }
 
     /// An answer arrives.
     pub(crate) fn hears(&mut self, ticket: u64, now: i64) {
-        if self.conflicts.remove(&ticket) {
+        if self.behind.remove(&ticket) {
             self.stalled_since.get_or_insert(now);
         }
     }
@@ -102,6 +107,11 @@ impl Work {
     pub(crate) fn turn_ends(&mut self, now: i64) {
         self.stalled = self.stalled_by(now);
         self.stalled_since = None;
+    }
+
+    /// There are this many keys.
+    pub(crate) fn sees(&mut self, keys: usize) {
+        self.keys = self.keys.max(keys);
     }
 
     /// A decision begins. Returns how long its key has waited, where that is known.
@@ -158,11 +168,10 @@ impl Cluster {
         let Some(control) = &mut self.controls[id] else {
             return;
         };
-        let keys = {
-            let view = control.db.view();
-            view.services.len() + view.instances.len() + view.tasks.len()
-        };
+        let now_there = control.keys();
         let work = &mut control.work;
+        work.sees(now_there);
+        let keys = std::mem::replace(&mut work.keys, now_there);
         let done = (work.decisions, work.commits);
         // A process that stood still does in one period what it did not do in those before.
         let periods = u64::try_from((now - work.since) / PERIOD)
@@ -190,7 +199,7 @@ impl Cluster {
         self.oracle.check(Invariant::L7, now, within, || {
             format!("control plane {id} makes {done:?} decisions and commits in a period, at most {most:?}")
         });
-        self.judge_sizes(id, keys);
+        self.judge_sizes(id, now_there);
     }
 
     /// Judges what a process and the agents hold.
@@ -280,11 +289,11 @@ mod tests {
     }
 
     #[test]
-    fn what_an_answered_conflict_holds_up_is_not_waiting() {
+    fn what_a_view_that_is_behind_holds_up_is_not_waiting() {
         let (change, key) = named();
         let mut work = Work::new(0);
         work.note(&change, 1000);
-        work.conflicts(7);
+        work.waits_for_view(7);
         // On its way, it is the store that takes long.
         work.hears(6, 2000);
         work.hears(7, 3000);
@@ -299,5 +308,14 @@ mod tests {
         work.note(&change, 1000);
         work.turn_ends(15_000);
         assert_eq!(work.begins(&key, 15_000), Some(14_000));
+    }
+
+    #[test]
+    fn the_most_keys_of_a_period_count() {
+        let mut work = Work::new(0);
+        work.sees(2);
+        work.sees(300);
+        work.sees(4);
+        assert_eq!(work.keys, 300);
     }
 }
