@@ -110,6 +110,7 @@ pub(crate) enum Event {
 enum Arrival {
     /// It was due before, and held.
     Held,
+    /// It is due now.
     New,
 }
 

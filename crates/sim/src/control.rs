@@ -215,7 +215,7 @@ impl Cluster {
         for (call, _) in control.calls {
             self.after(1000, Event::Retry { call });
         }
-        // Longshore is one process: what was replaced does not come back in its place.
+        // A data directory has one process: what was replaced does not come back in its place.
         if self.controls[id + 1..].iter().all(Option::is_none) {
             for older in 0..id {
                 self.kill_control(older);

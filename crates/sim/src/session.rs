@@ -91,7 +91,7 @@ impl Cluster {
             return;
         };
         match message {
-            // Longshore is one process: what reaches one that was replaced finds nobody.
+            // A data directory has one process: what reaches one that was replaced finds nobody.
             ToControl::Hello(_) if newest != Some(control_id) => {
                 return self.control_end_closes(conn);
             }

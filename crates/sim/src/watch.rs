@@ -51,12 +51,10 @@ impl Cluster {
             self.log.commit(commit)
         };
         let is_turn = matches!(&sent.by, By::Decision(keys) if keys.iter().any(Key::is_service));
-        let moves_on = answer
-            .as_ref()
-            .map_or_else(CommitError::is_conflict, |_| true);
+        let waits_for_view = answer.as_ref().err().is_none_or(CommitError::is_conflict);
         if let Some(process) = &mut self.controls[control]
             && is_turn
-            && moves_on
+            && waits_for_view
         {
             process.work.waits_for_view(ticket);
         }

@@ -13,8 +13,8 @@ use crate::invariant::Invariant;
 const PERIOD: i64 = 10_000;
 /// Decisions under way at once.
 const MOST_IN_FLIGHT: usize = 64;
-/// What a process may decide in one period: so often for each of the keys that there were when they
-/// were most and for each change, and `ALLOWANCE` besides. The README says what share of it is needed with faults and without.
+/// What a process may decide in one period: so often for each change and each of the keys that there
+/// were when they were most, and `ALLOWANCE` besides. The README says what share of it was needed.
 const DECISIONS_PER_KEY: u64 = 9;
 /// What a process may ask of the store in one period: so often for each key, whatever changes, or
 /// changes that lead to changes would never be too many.
@@ -45,7 +45,7 @@ pub(crate) struct Work {
     /// way.
     behind: BTreeSet<u64>,
     /// Since when such an answer waits for the view, and how long that took so far. What it takes is
-    /// the simulation's doing; of a conflict, 100 ms would end it, which never pass here.
+    /// the simulation's doing; after a conflict 100 ms would end it, which never pass here.
     stalled_since: Option<i64>,
     stalled: i64,
 }
@@ -109,7 +109,7 @@ impl Work {
         self.stalled_since = None;
     }
 
-    /// There are this many keys.
+    /// So many keys are there now.
     pub(crate) fn sees(&mut self, keys: usize) {
         self.keys = self.keys.max(keys);
     }
