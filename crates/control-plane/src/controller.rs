@@ -127,14 +127,42 @@ pub struct Rest {
     pub reasons: Vec<Reason>,
 }
 
-/// Decides about the keys of one turn, all of one cluster, from one view.
+/// Decides about the keys of one turn, all of one cluster, from one view. What fits into a commit
+/// by eye, and does not once it is written down, since its records are long, is decided again: the
+/// first key alone, and then with fewer and fewer changes.
 pub fn decide_turn(
+    view: &View,
+    live: &mut Live,
+    mut keys: &[Key],
+    mut settings: Settings,
+    statistics: &Statistics,
+    mut ctx: impl FnMut() -> Ctx,
+) -> Option<Decided> {
+    let mut later: &[Key] = &[];
+    loop {
+        let mut decided = decide_together(view, live, keys, settings, statistics, &mut ctx)?;
+        let room = &mut settings.room;
+        if decided.txn.bytes() <= room.bytes || (keys.len() == 1 && room.changes <= 1) {
+            decided.left.extend_from_slice(later);
+            return Some(decided);
+        }
+        live.settle(keys.first()?.cluster(), &decided.placed);
+        if keys.len() > 1 {
+            (keys, later) = keys.split_at(1);
+        } else {
+            room.changes /= 2;
+        }
+    }
+}
+
+/// Decides about these keys in turn, as far as there is room.
+fn decide_together(
     view: &View,
     live: &mut Live,
     keys: &[Key],
     settings: Settings,
     statistics: &Statistics,
-    mut ctx: impl FnMut() -> Ctx,
+    ctx: &mut impl FnMut() -> Ctx,
 ) -> Option<Decided> {
     let mut writing = Writing::new(view, keys.first()?.cluster());
     let (mut plans, mut left) = (Vec::new(), Vec::new());
@@ -510,7 +538,12 @@ pub async fn activate(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use longshore_model::CpuUnits;
+    use longshore_model::instance::Connection;
+    use longshore_model::service::PropagateTags;
+
     use super::*;
+    use crate::testing::{definition, instance, put, service};
 
     fn key(name: &str) -> Key {
         Key::Service(ClusterName::default_cluster(), name.parse().unwrap())
@@ -533,6 +566,54 @@ mod tests {
         assert!(matches!(judged(&fence, Some(&fence)), Outcome::Deposed));
         assert!(matches!(judged(&other, Some(&fence)), Outcome::Conflict));
         assert!(matches!(judged(&other, None), Outcome::Conflict));
+    }
+
+    #[test]
+    fn a_turn_whose_records_are_long_makes_fewer_changes() {
+        let mut view = View::default();
+        let mut web = service(40);
+        web.propagate_tags = PropagateTags::Service;
+        let tag = |n| (format!("{n:0>128}"), "v".repeat(256));
+        web.tags = (0..50).map(tag).collect();
+        let mut other = web.clone();
+        other.name = "other".parse().unwrap();
+        let mut definition = definition();
+        definition.cpu = Some(CpuUnits(1));
+        let now = Timestamp::default();
+        let mut node = instance(InstanceId::new(2), Connection::Connected(now));
+        node.registered.cpu = CpuUnits(80);
+        put(&mut view, &web);
+        put(&mut view, &other);
+        put(&mut view, &definition);
+        put(&mut view, &node);
+
+        let (mut live, statistics) = (Live::default(), Statistics::default());
+        live.catch_up(&view, &statistics);
+        let mut seed = 0;
+        // How many tasks it places, what it leaves, and the bytes of its commit. Nothing of it is
+        // committed, so that room for all 80 tasks is there again only if nothing is kept.
+        let mut turn = |bytes| {
+            let mut settings = Settings::default();
+            settings.room.bytes = bytes;
+            let keys = [key("other"), key("web")];
+            let ctx = || {
+                seed += 1;
+                Ctx::new(now, seed)
+            };
+            let decided = decide_turn(&view, &mut live, &keys, settings, &statistics, ctx);
+            let decided = decided.unwrap();
+            live.settle(&node.cluster, &decided.placed);
+            (decided.placed.len(), decided.left, decided.txn.bytes())
+        };
+        let (placed, left, whole) = turn(usize::MAX);
+        assert_eq!((placed, left), (80, vec![]));
+        for (room, expected) in [(whole, 80), (whole / 2, 25), (whole / 100, 1), (1, 1)] {
+            let (placed, left, bytes) = turn(room);
+            assert_eq!(placed, expected, "{bytes} of {room}");
+            assert_eq!(left.is_empty(), placed == 80);
+            assert!(bytes <= room || placed == 1, "{bytes} of {room}");
+        }
+        assert_eq!(turn(whole).0, 80);
     }
 
     #[test]

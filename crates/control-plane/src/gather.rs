@@ -41,6 +41,7 @@ pub fn service<'a>(
         definitions,
         draining,
         healthy_after: settings.healthy_after,
+        most_changes: settings.room.changes,
     })
 }
 

@@ -1,10 +1,12 @@
 //! Records for unit tests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use longshore_model::instance::{Connection, Incarnation, Instance, InstanceStatus, Resources};
+use longshore_model::recorded::Recorded;
 use longshore_model::replica::Replica;
+use longshore_model::service::{DeploymentConfiguration, PropagateTags, Service, ServiceStatus};
 use longshore_model::task::{NewTask, Overrides, ServiceTask, Task};
 use longshore_model::task_definition::{TaskDefinition, TaskDefinitionStatus};
 use longshore_model::{ClusterName, DeploymentId, InstanceId, ReplicaId, TaskId, Timestamp};
@@ -72,7 +74,8 @@ pub(crate) fn instance(id: InstanceId, connection: Connection) -> Instance {
     }
 }
 
-fn definition() -> TaskDefinition {
+/// What the tasks of `web` run.
+pub(crate) fn definition() -> TaskDefinition {
     TaskDefinition {
         family: "web".parse().unwrap(),
         revision: 1,
@@ -88,8 +91,36 @@ fn definition() -> TaskDefinition {
         registered_by: String::new(),
         deregistered_at: None,
         tags: BTreeMap::new(),
-        recorded: longshore_model::recorded::Recorded::default(),
+        recorded: Recorded::default(),
     }
+}
+
+/// The service `web`, which has no task yet.
+pub(crate) fn service(desired_count: u32) -> Service {
+    let mut service = Service {
+        cluster: ClusterName::default_cluster(),
+        name: "web".parse().unwrap(),
+        status: ServiceStatus::Active,
+        desired_count,
+        deployment_configuration: DeploymentConfiguration {
+            minimum_healthy_percent: 100,
+            maximum_percent: 200,
+        },
+        launch_type: "EC2".to_owned(),
+        placement_constraints: Vec::new(),
+        placement_strategy: Vec::new(),
+        deployments: Vec::new(),
+        events: VecDeque::new(),
+        created_at: Timestamp::default(),
+        created_by: String::new(),
+        tags: BTreeMap::new(),
+        propagate_tags: PropagateTags::None,
+        enable_ecs_managed_tags: false,
+        recorded: Recorded::default(),
+    };
+    let family = "web".parse().unwrap();
+    service.deploy(DeploymentId::new(1), family, 1, Timestamp::default());
+    service
 }
 
 /// A PENDING task of the service `web`.

@@ -30,6 +30,7 @@ struct World {
     definitions: BTreeMap<(Family, u32), TaskDefinition>,
     nodes: Vec<InstanceState>,
     draining: BTreeSet<InstanceId>,
+    most_changes: usize,
 }
 
 fn definition(revision: u32) -> TaskDefinition {
@@ -119,6 +120,7 @@ impl World {
             definitions,
             nodes,
             draining: BTreeSet::new(),
+            most_changes: 200,
         }
     }
 
@@ -157,6 +159,7 @@ impl World {
                 .collect(),
             draining: self.draining.clone(),
             healthy_after: HEALTHY_AFTER,
+            most_changes: self.most_changes,
         };
         self.seed += 1;
         reconcile(
@@ -297,6 +300,33 @@ fn scaling_goes_both_ways_and_a_deleted_service_ends_inactive() {
         (world.live(), world.service.status),
         (0, ServiceStatus::Inactive)
     );
+}
+
+#[test]
+fn a_decision_changes_no_more_than_it_may_and_the_next_goes_on() {
+    let mut world = World::new(8, 100, 200, 2);
+    world.most_changes = 3;
+    let mut changes = |desired| {
+        world.service.desired_count = desired;
+        let mut changes = Vec::new();
+        loop {
+            let plan = world.step();
+            world.agents_catch_up();
+            world.now += 6000;
+            let count = |is: fn(&Action) -> bool| plan.actions.iter().filter(|a| is(a)).count();
+            let counts = [
+                count(|action| matches!(action, Action::CreateTask(_))),
+                count(|action| matches!(action, Action::StopTask { .. })),
+                count(|action| matches!(action, Action::AccountTask(_))),
+            ];
+            if counts == [0; 3] {
+                return changes;
+            }
+            changes.push(counts);
+        }
+    };
+    assert_eq!(changes(8), [[3, 0, 0], [3, 0, 0], [2, 0, 0]]);
+    assert_eq!(changes(1), [[0, 3, 0], [0, 3, 3], [0, 1, 3], [0, 0, 1]]);
 }
 
 #[test]

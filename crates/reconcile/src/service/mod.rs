@@ -30,10 +30,6 @@ use crate::Action;
 use event::Events;
 use tally::Tally;
 
-/// Most tasks one decision starts, most it stops and most it counts. What is left follows in the
-/// next decision, which the first one's commit wakes; a plan must stay a commit of bounded size.
-const MAX_CHANGES: usize = 200;
-
 /// What the decision reads.
 #[derive(Debug, Clone)]
 pub struct View<'a> {
@@ -47,6 +43,10 @@ pub struct View<'a> {
     pub draining: BTreeSet<InstanceId>,
     /// How long a task must be RUNNING to count as healthy.
     pub healthy_after: Duration,
+    /// Most tasks the decision starts, most it stops for either reason and most it counts. What is
+    /// left follows in the next one, which the first one's commit wakes; a plan must stay a commit
+    /// of bounded size.
+    pub most_changes: usize,
 }
 
 /// A plan in the making.

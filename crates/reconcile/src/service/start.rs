@@ -12,7 +12,7 @@ use longshore_model::task_definition::TaskDefinition;
 use longshore_scheduler::Attempt;
 
 use super::tally::{Tally, count};
-use super::{Draft, MAX_CHANGES, View};
+use super::{Draft, View};
 use crate::{Action, placement};
 
 /// Wait after the second failure in a row; doubled with each further one.
@@ -26,7 +26,8 @@ impl Draft<'_> {
     /// failure of its deployment.
     pub(super) fn account_stops(&mut self, ctx: &Ctx) {
         let uncounted = |task: &&&Task| !task.is_live() && !task.accounted;
-        for task in self.view.tasks.iter().filter(uncounted).take(MAX_CHANGES) {
+        let tasks = self.view.tasks.iter().filter(uncounted);
+        for task in tasks.take(self.view.most_changes) {
             self.plan.actions.push(Action::AccountTask(task.id));
             let deployment = task.service.as_ref().map(|service| service.deployment);
             if failed(task, self.view)
@@ -56,7 +57,8 @@ impl Draft<'_> {
         let missing = desired.saturating_sub(tally.kept());
         let upper = self.service.deployment_configuration.upper(desired);
         let room = upper.saturating_sub(tally.total);
-        let wanted = missing.min(room).min(MAX_CHANGES as u32);
+        let most = u32::try_from(self.view.most_changes).unwrap_or(u32::MAX);
+        let wanted = missing.min(room).min(most);
         let Some(primary) = self.service.primary().cloned() else {
             return 0;
         };

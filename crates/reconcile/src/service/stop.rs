@@ -7,14 +7,14 @@ use longshore_model::plan::{Ctx, Reason};
 use longshore_model::task::{StopCode, Task};
 use longshore_scheduler::{Index, Kind, Standing};
 
+use super::Draft;
 use super::tally::{Tally, count, running};
-use super::{Draft, MAX_CHANGES};
 use crate::Action;
 
 impl Draft<'_> {
     /// Tells these tasks to stop, with the event and the words ECS uses.
     pub(super) fn stop(&mut self, tasks: &[&Task]) {
-        let tasks = &tasks[..tasks.len().min(MAX_CHANGES)];
+        let tasks = &tasks[..tasks.len().min(self.view.most_changes)];
         for task in tasks {
             let by = self
                 .service
@@ -52,7 +52,7 @@ impl Draft<'_> {
             })
             .collect();
         let chain = Kind::Service.chain(&self.service.placement_strategy);
-        let most = (surplus as usize).min(MAX_CHANGES);
+        let most = (surplus as usize).min(self.view.most_changes);
         let victims = index.victims(chain, &standing, most, ctx);
         let victims: Vec<&Task> = victims
             .iter()
