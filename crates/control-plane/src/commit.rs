@@ -162,7 +162,7 @@ impl<'v> Writing<'v> {
     }
 
     fn task(&self, id: TaskId) -> Option<&'v Stored<Task>> {
-        self.view.tasks.get(&(self.cluster.clone(), id))
+        self.view.tasks.get(&self.cluster, id)
     }
 
     fn instance(&self, id: InstanceId) -> Option<&'v Stored<Instance>> {

@@ -53,7 +53,7 @@ pub fn task<'a>(
     id: TaskId,
     settings: Settings,
 ) -> Option<task::View<'a>> {
-    let task = view.tasks.get(&(cluster.clone(), id))?;
+    let task = view.tasks.get(cluster, id)?;
     let instance = view.instances.get(&(cluster.clone(), task.instance));
     if instance.is_none()
         && view.is_set_aside::<Instance>(format_args!("{cluster}/{}", task.instance))

@@ -117,7 +117,7 @@ impl Live {
 
     fn take_task(&mut self, view: &View, cluster: &ClusterName, id: TaskId, instance: InstanceId) {
         let home = home(&mut self.clusters, cluster);
-        let task = view.tasks.get(&(cluster.clone(), id));
+        let task = view.tasks.get(cluster, id);
         let delta = match task.filter(|task| task.is_live()) {
             Some(task) => home.index.put_task(TaskState::from(&**task)),
             None => home.index.remove_task(instance, id),

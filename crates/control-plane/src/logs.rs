@@ -103,7 +103,7 @@ impl LogsService {
             )
         };
         let view = self.ecs.db.view();
-        let task = view.tasks.get(&(cluster.clone(), id)).ok_or_else(|| {
+        let task = view.tasks.get(&cluster, id).ok_or_else(|| {
             Status::not_found(format!(
                 "cluster {cluster} has no task {id}; it may have been forgotten"
             ))

@@ -109,8 +109,8 @@ impl Queue {
         for (cluster, id) in view.instances.keys() {
             self.push(Key::Instance(cluster.clone(), *id));
         }
-        for (cluster, id) in view.tasks.keys() {
-            self.push(Key::Task(cluster.clone(), *id));
+        for (cluster, task) in view.tasks.iter() {
+            self.push(Key::Task(cluster.clone(), task.id));
         }
     }
 
@@ -122,7 +122,7 @@ impl Queue {
                 self.push(Key::Service(cluster.clone(), name.clone()));
             }
             Change::Task(cluster, id, _, service) => {
-                let task = view.tasks.get(&(cluster.clone(), *id));
+                let task = view.tasks.get(cluster, *id);
                 if let Some(service) = service {
                     if task.is_some_and(|task| only_starts(task)) {
                         self.note_started(cluster, service, view);

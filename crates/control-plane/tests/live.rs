@@ -111,12 +111,12 @@ fn change(view: &View, drawn: u64) -> Txn {
         (2, Some(read)) if drawn.is_multiple_of(5) => txn.delete(read),
         (3..=5, _) => {
             let task = task(drawn >> 20, on);
-            if !view.tasks.contains_key(&(cluster, task.id)) {
+            if view.tasks.get(&cluster, task.id).is_none() {
                 txn.create(&task);
             }
         }
         _ => {
-            let tasks: Vec<_> = view.tasks.values().collect();
+            let tasks: Vec<_> = view.tasks.iter().map(|(_, task)| task).collect();
             if let Some(read) = tasks.get((drawn >> 16) as usize % tasks.len().max(1)) {
                 let mut other = Task::clone(read);
                 if other.is_live() && drawn.is_multiple_of(2) {

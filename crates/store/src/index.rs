@@ -1,6 +1,6 @@
 //! Which key was last put at which revision, held in memory to decide guards.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use crate::contract::{Guard, Revision, Write};
@@ -10,29 +10,71 @@ use crate::watch::{Batch, Event};
 /// The keyspace without its values. As large as the keys that exist; their text is shared.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    by_key: BTreeMap<Key, Revision>,
-    by_revision: BTreeSet<(Revision, Key)>,
+    /// Never iterated, since it has no order.
+    revisions: HashMap<Key, Revision>,
+    keys: BTreeSet<Key>,
+    by_revision: BTreeMap<Revision, Put>,
+}
+
+/// What was put at one revision.
+#[derive(Debug, Default)]
+struct Put {
+    /// Some may have been put again or deleted since, but not most of them.
+    keys: Vec<Key>,
+    /// How many have not.
+    current: usize,
 }
 
 impl Index {
     /// The revision `key` was last put at; 0 when it is absent.
     fn revision(&self, key: &Key) -> Revision {
-        self.by_key.get(key).copied().unwrap_or(0)
+        self.revisions.get(key).copied().unwrap_or(0)
     }
 
     /// Notes that `key` was put at `revision`.
     pub(crate) fn put(&mut self, key: Key, revision: Revision) {
-        if let Some(old) = self.by_key.insert(key.clone(), revision) {
-            self.by_revision.remove(&(old, key.clone()));
+        match self.revisions.insert(key.clone(), revision) {
+            Some(old) if old == revision => return,
+            Some(old) => self.leave(old),
+            None => {
+                self.keys.insert(key.clone());
+            }
         }
-        self.by_revision.insert((revision, key));
+        let put = self.by_revision.entry(revision).or_default();
+        put.keys.push(key);
+        put.current += 1;
     }
 
     /// Forgets `key`.
     pub(crate) fn delete(&mut self, key: &Key) {
-        if let Some(old) = self.by_key.remove(key) {
-            self.by_revision.remove(&(old, key.clone()));
+        if let Some(old) = self.revisions.remove(key) {
+            self.keys.remove(key);
+            self.leave(old);
         }
+    }
+
+    /// Takes over that a key put at `revision` is so no more.
+    fn leave(&mut self, revision: Revision) {
+        let Some(put) = self.by_revision.get_mut(&revision) else {
+            return;
+        };
+        put.current -= 1;
+        if put.current == 0 {
+            self.by_revision.remove(&revision);
+        } else if put.current < put.keys.len() / 2 {
+            let revisions = &self.revisions;
+            put.keys.retain(|key| revisions.get(key) == Some(&revision));
+            put.keys.shrink_to_fit();
+        }
+    }
+
+    /// The keys put after `revision`, in the order of what put them.
+    fn put_after(&self, revision: Revision) -> impl Iterator<Item = &Key> {
+        let after = (Bound::Excluded(revision), Bound::Unbounded);
+        self.by_revision.range(after).flat_map(|(at, put)| {
+            let is_current = |key: &&Key| self.revisions.get(*key) == Some(at);
+            put.keys.iter().filter(is_current)
+        })
     }
 
     /// Takes over what a commit did.
@@ -53,42 +95,38 @@ impl Index {
     fn holds(&self, guard: &Guard) -> bool {
         match guard {
             Guard::Unchanged { key, revision } => self.revision(key) == *revision,
-            Guard::Absent { key } => !self.by_key.contains_key(key),
+            Guard::Absent { key } => !self.revisions.contains_key(key),
             Guard::NoneNewer { prefix, revision } => self.none_newer(prefix, *revision),
         }
     }
 
     /// The keys that start with the literal string `prefix`, in order.
-    pub(crate) fn under(&self, prefix: &str) -> Vec<Key> {
+    fn starting_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Key> {
         let range = (Bound::Included(prefix), Bound::Unbounded);
-        let keys = self.by_key.range::<str, _>(range).map(|(key, _)| key);
-        keys.take_while(|key| key.as_str().starts_with(prefix))
-            .cloned()
-            .collect()
+        let keys = self.keys.range::<str, _>(range);
+        keys.take_while(move |key| key.as_str().starts_with(prefix))
+    }
+
+    /// The keys that start with the literal string `prefix`, in order.
+    pub(crate) fn under(&self, prefix: &str) -> Vec<Key> {
+        self.starting_with(prefix).cloned().collect()
     }
 
     /// Looks from both sides at once, through the keys under the prefix and through the keys put
     /// since the revision. The shorter side ends the search, so a guard on a fresh view of a large
     /// table costs little, and so does a guard on an old view of a small one.
     fn none_newer(&self, prefix: &str, revision: Revision) -> bool {
-        let range = (Bound::Included(prefix), Bound::Unbounded);
-        let mut under_prefix = self
-            .by_key
-            .range::<str, _>(range)
-            .take_while(|(key, _)| key.as_str().starts_with(prefix));
-        let Some(next) = revision.checked_add(1) else {
-            return true;
-        };
-        let mut put_since = self.by_revision.range((next, Key::lowest())..);
+        let mut under_prefix = self.starting_with(prefix);
+        let mut put_since = self.put_after(revision);
         loop {
             match under_prefix.next() {
                 None => return true,
-                Some((_, put)) if *put > revision => return false,
+                Some(key) if self.revision(key) > revision => return false,
                 Some(_) => {}
             }
             match put_since.next() {
                 None => return true,
-                Some((_, key)) if key.as_str().starts_with(prefix) => return false,
+                Some(key) if key.as_str().starts_with(prefix) => return false,
                 Some(_) => {}
             }
         }
@@ -98,7 +136,7 @@ impl Index {
     pub(crate) fn effective(&self, mut writes: Vec<Write>) -> Vec<Write> {
         writes.retain(|write| match write {
             Write::Put { .. } => true,
-            Write::Delete { key } => self.by_key.contains_key(key),
+            Write::Delete { key } => self.revisions.contains_key(key),
         });
         writes
     }
@@ -107,49 +145,62 @@ impl Index {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+
     use super::*;
 
-    fn index(entries: &[(&str, Revision)]) -> Index {
-        let mut index = Index::default();
-        for (key, revision) in entries {
-            index.put(Key::new(key).unwrap(), *revision);
-        }
-        index
-    }
+    const KEYS: [&str; 6] = ["a", "a/1", "a/2", "ab/1", "b/1", "b/2"];
 
-    #[test]
-    fn none_newer_agrees_with_a_plain_scan() {
-        let entries = [
-            ("a", 9),
-            ("a/1", 3),
-            ("a/2", 7),
-            ("ab/1", 8),
-            ("b/1", 1),
-            ("b/2", 2),
-        ];
-        let index = index(&entries);
-        for prefix in ["", "a", "a/", "ab/", "b/", "c", "~"] {
-            for revision in 0..11 {
-                let plain = entries
-                    .iter()
-                    .all(|(key, put)| !key.starts_with(prefix) || *put <= revision);
-                assert_eq!(
-                    index.none_newer(prefix, revision),
-                    plain,
-                    "{prefix:?} {revision}"
-                );
+    proptest! {
+        #[test]
+        fn it_agrees_with_a_plain_scan(
+            commits in proptest::collection::vec((1..64_u8, proptest::bool::weighted(0.3)), 0..40),
+        ) {
+            let (mut index, mut plain) = (Index::default(), BTreeMap::new());
+            for (revision, (keys, deletes)) in (1..).zip(&commits) {
+                for (n, text) in KEYS.into_iter().enumerate() {
+                    let key = Key::new(text).unwrap();
+                    match (keys >> n & 1, deletes) {
+                        (0, _) => {}
+                        (_, true) => {
+                            index.delete(&key);
+                            plain.remove(text);
+                        }
+                        (_, false) => {
+                            index.put(key, revision);
+                            plain.insert(text, revision);
+                        }
+                    }
+                }
             }
+            for text in KEYS {
+                let revision = plain.get(text).copied().unwrap_or(0);
+                prop_assert_eq!(index.revision(&Key::new(text).unwrap()), revision);
+            }
+            for prefix in ["", "a", "a/", "ab/", "b/", "c", "~"] {
+                let under = || plain.iter().filter(|(key, _)| key.starts_with(prefix));
+                let found: Vec<_> = index.under(prefix).iter().map(Key::to_string).collect();
+                prop_assert_eq!(found, under().map(|(key, _)| *key).collect::<Vec<_>>());
+                for revision in 0..=commits.len() as Revision {
+                    let expected = under().all(|(_, put)| *put <= revision);
+                    prop_assert_eq!(index.none_newer(prefix, revision), expected);
+                }
+            }
+            let kept: usize = index.by_revision.values().map(|put| put.keys.len()).sum();
+            prop_assert!(kept <= 2 * plain.len() + index.by_revision.len());
         }
     }
 
     #[test]
     fn a_deleted_key_leaves_nothing() {
-        let mut index = index(&[("a", 1)]);
+        let mut index = Index::default();
         let key = Key::new("a").unwrap();
+        index.put(key.clone(), 1);
         index.put(key.clone(), 2);
         index.delete(&key);
         index.delete(&key);
-        assert!(index.by_key.is_empty() && index.by_revision.is_empty());
+        assert!(index.keys.is_empty() && index.revisions.is_empty());
+        assert!(index.by_revision.is_empty());
         assert!(index.holds(&Guard::Absent { key }));
     }
 }

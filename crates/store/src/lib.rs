@@ -17,6 +17,7 @@
 //! | `table/` | the key and the framing of each noun |
 //! | `log.rs` | [`ChangeLog`], the newest changes of a view, for who keeps something made from it |
 //! | `view.rs` | [`View`], the whole state in memory, indexed |
+//! | `tasks.rs` | [`Tasks`], the tasks of a view |
 //! | `txn.rs` | [`Txn`], guards and writes over typed records, in the making |
 //! | `underway.rs` | records on their way to the store, so that the view need not decode them |
 //! | `progress.rs` | how far the view is, for those who wait for it |
@@ -40,6 +41,7 @@ mod log;
 mod memory;
 mod progress;
 pub mod table;
+mod tasks;
 mod txn;
 mod underway;
 pub mod view;
@@ -56,6 +58,7 @@ pub use etcd::{Etcd, EtcdError, EtcdOptions, EtcdTls, EtcdUser};
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use log::ChangeLog;
 pub use memory::Memory;
+pub use tasks::Tasks;
 pub use txn::Txn;
 pub use view::{Change, Stored, View};
 pub use watch::{Batch, Event, HistoryLimit, Watch, WatchError};

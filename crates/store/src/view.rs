@@ -21,6 +21,7 @@ use crate::log::ChangeLog;
 use crate::table::{
     self, AccountSetting, ClientToken, DecodeError, FamilyCounter, Installation, JoinToken, Record,
 };
+use crate::tasks::Tasks;
 use crate::underway::Noun;
 use crate::watch::Event;
 
@@ -93,7 +94,7 @@ pub struct View {
     /// By cluster and name.
     pub services: BTreeMap<(ClusterName, ServiceName), Stored<Service>>,
     /// By cluster and id, STOPPED ones included until they are reaped.
-    pub tasks: BTreeMap<(ClusterName, TaskId), Stored<Task>>,
+    pub tasks: Tasks,
     /// By record name.
     pub client_tokens: BTreeMap<String, Stored<ClientToken>>,
     /// By id.
@@ -109,8 +110,6 @@ pub struct View {
     pub quarantined: BTreeMap<Key, String>,
     /// What changed last.
     pub changes: ChangeLog,
-    tasks_by_service: BTreeMap<(ClusterName, ServiceName), BTreeMap<TaskId, Stored<Task>>>,
-    tasks_by_instance: BTreeMap<(ClusterName, InstanceId), BTreeMap<TaskId, Stored<Task>>>,
 }
 
 impl View {
@@ -222,9 +221,8 @@ impl View {
             Task::TABLE => {
                 let task = read::<Task>(key, value, revision, noun)?;
                 let cluster = self.cluster_name(&task.cluster);
-                self.index_task(&cluster, &task);
                 let change = task_change(&cluster, &task);
-                self.tasks.insert((cluster, task.id), task);
+                self.tasks.put(&cluster, task);
                 Some(change)
             }
             TaskDefinition::TABLE => {
@@ -292,8 +290,7 @@ impl View {
                 let (cluster, id) = pair()?;
                 let task = self
                     .tasks
-                    .remove(&(cluster.parse().ok()?, id.parse().ok()?))?;
-                self.unindex_task(&task);
+                    .remove(&cluster.parse().ok()?, id.parse().ok()?)?;
                 Some(task_change(&task.cluster, &task))
             }
             TaskDefinition::TABLE => {
@@ -337,60 +334,18 @@ impl View {
         kept.map_or(cluster, |(name, _)| name).clone()
     }
 
-    /// A task's service and instance never change, so an index entry never moves.
-    fn index_task(&mut self, cluster: &ClusterName, task: &Stored<Task>) {
-        if let Some(service) = &task.service {
-            let name = (cluster.clone(), service.name.clone());
-            self.tasks_by_service
-                .entry(name)
-                .or_default()
-                .insert(task.id, task.clone());
-        }
-        let instance = (cluster.clone(), task.instance);
-        self.tasks_by_instance
-            .entry(instance)
-            .or_default()
-            .insert(task.id, task.clone());
-    }
-
-    fn unindex_task(&mut self, task: &Task) {
-        type Index<K> = BTreeMap<K, BTreeMap<TaskId, Stored<Task>>>;
-        fn remove<K: Ord>(index: &mut Index<K>, key: K, id: TaskId) {
-            if let Some(tasks) = index.get_mut(&key) {
-                tasks.remove(&id);
-                if tasks.is_empty() {
-                    index.remove(&key);
-                }
-            }
-        }
-        if let Some(service) = &task.service {
-            let name = (task.cluster.clone(), service.name.clone());
-            remove(&mut self.tasks_by_service, name, task.id);
-        }
-        remove(
-            &mut self.tasks_by_instance,
-            (task.cluster.clone(), task.instance),
-            task.id,
-        );
-    }
-
     /// The tasks of a service, STOPPED ones included.
     pub fn service_tasks<'a>(
         &'a self,
         cluster: &ClusterName,
         service: &ServiceName,
     ) -> impl Iterator<Item = &'a Stored<Task>> + use<'a> {
-        let name = (cluster.clone(), service.clone());
-        self.tasks_by_service
-            .get(&name)
-            .into_iter()
-            .flat_map(BTreeMap::values)
+        self.tasks.of_service(cluster, service)
     }
 
     /// How many tasks a service has, STOPPED ones included.
     pub fn count_service_tasks(&self, cluster: &ClusterName, service: &ServiceName) -> usize {
-        let name = (cluster.clone(), service.clone());
-        self.tasks_by_service.get(&name).map_or(0, BTreeMap::len)
+        self.tasks.count_of_service(cluster, service)
     }
 
     /// The tasks placed on an instance, STOPPED ones included.
@@ -399,16 +354,12 @@ impl View {
         cluster: &ClusterName,
         instance: InstanceId,
     ) -> impl Iterator<Item = &'a Stored<Task>> + use<'a> {
-        self.tasks_by_instance
-            .get(&(cluster.clone(), instance))
-            .into_iter()
-            .flat_map(BTreeMap::values)
+        self.tasks.of_instance(cluster, instance)
     }
 
     /// The tasks of a cluster, STOPPED ones included.
     pub fn cluster_tasks(&self, cluster: &ClusterName) -> impl Iterator<Item = &Stored<Task>> {
-        let range = (cluster.clone(), TaskId::new(0))..=(cluster.clone(), TaskId::new(u128::MAX));
-        self.tasks.range(range).map(|(_, task)| task)
+        self.tasks.of_cluster(cluster)
     }
 
     /// The instances of a cluster, INACTIVE ones included.

@@ -93,7 +93,7 @@ pub fn existing_task<'a>(
     identifier::active_cluster(view, &cluster)?;
     let id = required("task", Some(id.to_owned()))?;
     let id = identifier::task(&ecs.realm, &cluster, &id)?;
-    let found = view.tasks.get(&(cluster.clone(), id));
+    let found = view.tasks.get(&cluster, id);
     found.ok_or_else(|| {
         advise(
             ApiError::invalid_parameter("The referenced task was not found."),

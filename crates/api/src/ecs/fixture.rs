@@ -329,13 +329,14 @@ impl Fixture {
     pub(super) fn only_task(&self) -> Task {
         let view = self.ecs.db.view();
         assert_eq!(view.tasks.len(), 1);
-        Task::clone(view.tasks.values().next().unwrap())
+        let (_, task) = view.tasks.iter().next().unwrap();
+        Task::clone(task)
     }
 
     /// Writes what an agent would report of a task.
     pub(super) async fn report(&self, id: TaskId, status: TaskStatus) {
-        let key = (ClusterName::default_cluster(), id);
-        let mut task = Task::clone(&self.ecs.db.view().tasks[&key]);
+        let cluster = ClusterName::default_cluster();
+        let mut task = Task::clone(self.ecs.db.view().tasks.get(&cluster, id).unwrap());
         let containers = task.containers.iter().map(|container| ContainerReport {
             name: container.name.clone(),
             last_status: match status {

@@ -48,8 +48,8 @@ impl<'a> Tagged<'a> {
                 view.services.get(&key).map(Self::Service)
             }
             Resource::Task(cluster, id) => {
-                let key = (in_cluster(view, cluster.as_ref())?, *id);
-                view.tasks.get(&key).map(Self::Task)
+                let cluster = in_cluster(view, cluster.as_ref())?;
+                view.tasks.get(&cluster, *id).map(Self::Task)
             }
             Resource::Instance(cluster, id) => {
                 let key = (in_cluster(view, cluster.as_ref())?, *id);

@@ -176,7 +176,7 @@ impl Operation for StopTask {
         let task = ecs
             .transact(|view| {
                 identifier::active_cluster(view, &cluster)?;
-                let task = view.tasks.get(&(cluster.clone(), id)).ok_or_else(|| {
+                let task = view.tasks.get(&cluster, id).ok_or_else(|| {
                     advise(
                         ApiError::invalid_parameter("The referenced task was not found."),
                         format_args!(
@@ -217,7 +217,7 @@ impl Operation for DescribeTasks {
         identifier::active_cluster(&view, &cluster)?;
         let mut output = ecs::DescribeTasksResponse::default();
         for id in ids {
-            match view.tasks.get(&(cluster.clone(), id)) {
+            match view.tasks.get(&cluster, id) {
                 Some(task) => output.tasks.push(show(&ecs.realm, &view, task, tags)),
                 None => output.failures.push(missing(ecs.realm.task(&cluster, id))),
             }

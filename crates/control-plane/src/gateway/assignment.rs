@@ -115,7 +115,7 @@ impl Assignments {
         }
         let mut message = agent::Assignments::default();
         for id in changed {
-            let task = view.tasks.get(&(self.cluster.clone(), id));
+            let task = view.tasks.get(&self.cluster, id);
             match task.filter(|task| task.is_live() && task.instance == self.instance) {
                 Some(task) => {
                     let known = self.sent.get(&id);

@@ -59,7 +59,7 @@ pub fn apply(
     // With whether anything changed.
     let mut seen: BTreeMap<TaskId, (&Stored<Task>, Task, bool)> = BTreeMap::new();
     for report in reports {
-        let Some(read) = view.tasks.get(&(cluster.clone(), report.task)) else {
+        let Some(read) = view.tasks.get(cluster, report.task) else {
             continue;
         };
         // What was read before the damage is not what is stored: writing in its place would fail,

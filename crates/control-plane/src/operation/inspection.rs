@@ -121,7 +121,7 @@ impl References<'_> {
                 }
             }
         }
-        for task in self.view.tasks.values() {
+        for (_, task) in self.view.tasks.iter() {
             self.cluster(&**task, &task.cluster);
             // What a stopped task names may be gone before it is.
             if task.is_live() {

@@ -334,5 +334,5 @@ async fn more_tasks_than_one_commit_holds_are_given_up_in_turn() {
     fixture.ok::<DeregisterContainerInstance>(&force).await;
     let view = fixture.ecs.db.view();
     assert!(view.tasks.len() > MAX_GIVEN_UP);
-    assert!(view.tasks.values().all(|task| !task.is_live()));
+    assert!(view.tasks.iter().all(|(_, task)| !task.is_live()));
 }

@@ -491,7 +491,7 @@ impl Replay<'_> {
         };
         match self {
             Self::Same(token) => {
-                let show_again = |id: TaskId| match view.tasks.get(&(token.cluster.clone(), id)) {
+                let show_again = |id: TaskId| match view.tasks.get(&token.cluster, id) {
                     Some(task) => show(&ecs.realm, view, task, true),
                     // Forgotten, so it must have stopped long ago.
                     None => ecs::Task {
