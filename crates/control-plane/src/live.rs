@@ -77,7 +77,12 @@ impl Live {
     fn take(&mut self, view: &View, change: &Change) {
         match change {
             Change::Instance(cluster, id) => self.take_instance(view, cluster, *id),
-            Change::Task(cluster, id, instance, _) => {
+            Change::Task {
+                cluster,
+                id,
+                instance,
+                ..
+            } => {
                 self.take_task(view, cluster, *id, *instance);
             }
             Change::Cluster(_) | Change::Service(..) => {}

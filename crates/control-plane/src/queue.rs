@@ -121,7 +121,12 @@ impl Queue {
             Change::Service(cluster, name) => {
                 self.push(Key::Service(cluster.clone(), name.clone()));
             }
-            Change::Task(cluster, id, _, service) => {
+            Change::Task {
+                cluster,
+                id,
+                service,
+                ..
+            } => {
                 let task = view.tasks.get(cluster, *id);
                 if let Some(service) = service {
                     if task.is_some_and(|task| only_starts(task)) {
@@ -390,8 +395,13 @@ mod tests {
         task.last_status = status;
         task.desired_status = desired;
         put(&mut view, &task);
-        let service = task.service.map(|service| service.name);
-        let change = Change::Task(task.cluster, task.id, task.instance, service);
+        let change = Change::Task {
+            cluster: task.cluster,
+            id: task.id,
+            instance: task.instance,
+            service: task.service.map(|service| service.name),
+            for_agent: true,
+        };
         (view, change)
     }
 

@@ -11,11 +11,11 @@ use longshore_model::task::{NewTask, Overrides, ServiceTask, Task};
 use longshore_model::task_definition::{TaskDefinition, TaskDefinitionStatus};
 use longshore_model::{ClusterName, DeploymentId, InstanceId, ReplicaId, TaskId, Timestamp};
 use longshore_store::table::{self, Record};
-use longshore_store::{Entry, Event, View};
+use longshore_store::{Change, Entry, Event, View};
 
-/// Writes a record into a view.
-pub(crate) fn put<R: Record>(view: &mut View, record: &R) {
-    write(view, record, table::encode(record).unwrap());
+/// Writes a record into a view. Returns what is announced.
+pub(crate) fn put<R: Record>(view: &mut View, record: &R) -> Option<Change> {
+    write(view, record, table::encode(record).unwrap())
 }
 
 /// Writes something in its place that does not decode.
@@ -23,14 +23,14 @@ pub(crate) fn damage<R: Record>(view: &mut View, record: &R) {
     write(view, record, Bytes::from_static(b"\x01????{}"));
 }
 
-fn write<R: Record>(view: &mut View, record: &R, value: Bytes) {
+fn write<R: Record>(view: &mut View, record: &R, value: Bytes) -> Option<Change> {
     let revision = view.revision + 1;
     let entry = Entry {
         key: record.key(),
         value,
         revision,
     };
-    view.apply(&Event::Put(entry), revision);
+    view.apply(&Event::Put(entry), revision)
 }
 
 /// Takes a record out of a view.

@@ -72,7 +72,12 @@ impl Work {
     /// Takes note of what a change names.
     pub(crate) fn note(&mut self, change: &Change, now: i64) {
         self.changes += 1;
-        let (Change::Service(cluster, name) | Change::Task(cluster, _, _, Some(name))) = change
+        let (Change::Service(cluster, name)
+        | Change::Task {
+            cluster,
+            service: Some(name),
+            ..
+        }) = change
         else {
             return;
         };

@@ -40,7 +40,7 @@ impl ChangeLog {
     }
 
     pub(crate) fn note(&mut self, change: &Change) {
-        if matches!(change, Change::Instance(..) | Change::Task(..)) {
+        if matches!(change, Change::Instance(..) | Change::Task { .. }) {
             if self.kept.len() == KEPT {
                 self.kept.pop_front();
                 self.first += 1;

@@ -90,8 +90,12 @@ impl Tasks {
             .flat_map(|(tasks, places)| tasks.at(places))
     }
 
-    /// Takes over a task that is new or has changed.
-    pub(crate) fn put(&mut self, cluster: &ClusterName, task: Stored<Task>) {
+    /// Takes over a task that is new or has changed. Returns it as it was.
+    pub(crate) fn put(
+        &mut self,
+        cluster: &ClusterName,
+        task: Stored<Task>,
+    ) -> Option<Stored<Task>> {
         match self.clusters.get_mut(cluster) {
             Some(tasks) => tasks.put(task),
             None => self.clusters.entry(cluster.clone()).or_default().put(task),
@@ -126,12 +130,11 @@ impl ClusterTasks {
         self.at(&self.in_order)
     }
 
-    fn put(&mut self, task: Stored<Task>) {
+    fn put(&mut self, task: Stored<Task>) -> Option<Stored<Task>> {
         let known = self.by_id.get(&task.id);
         if let Some(kept) = known.and_then(|place| self.kept.get_mut(*place)) {
             // Its service and instance never change.
-            *kept = Some(task);
-            return;
+            return kept.replace(task);
         }
         let (id, place) = (task.id, self.free.pop().unwrap_or(self.kept.len()));
         self.by_id.insert(id, place);
@@ -149,6 +152,7 @@ impl ClusterTasks {
             Some(free) => *free = Some(task),
             None => self.kept.push(Some(task)),
         }
+        None
     }
 
     fn remove(&mut self, id: TaskId) -> Option<Stored<Task>> {

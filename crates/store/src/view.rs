@@ -74,8 +74,36 @@ pub enum Change {
     Instance(ClusterName, InstanceId),
     /// A service.
     Service(ClusterName, ServiceName),
-    /// A task, with where it runs and the service it belongs to.
-    Task(ClusterName, TaskId, InstanceId, Option<ServiceName>),
+    /// A task.
+    Task {
+        /// Of which cluster.
+        cluster: ClusterName,
+        /// Which.
+        id: TaskId,
+        /// Where it runs.
+        instance: InstanceId,
+        /// The service it belongs to.
+        service: Option<ServiceName>,
+        /// Whether its agent may have to be told of it: not so if no more is new than how far the
+        /// task is, which is what agents report.
+        for_agent: bool,
+    },
+}
+
+impl Change {
+    /// The instance whose agent may have to be told something.
+    pub fn for_agent(&self) -> Option<(&ClusterName, InstanceId)> {
+        match self {
+            Self::Instance(cluster, instance)
+            | Self::Task {
+                cluster,
+                instance,
+                for_agent: true,
+                ..
+            } => Some((cluster, *instance)),
+            Self::Cluster(_) | Self::Service(..) | Self::Task { .. } => None,
+        }
+    }
 }
 
 /// The state at one revision.
@@ -221,8 +249,15 @@ impl View {
             Task::TABLE => {
                 let task = read::<Task>(key, value, revision, noun)?;
                 let cluster = self.cluster_name(&task.cluster);
-                let change = task_change(&cluster, &task);
-                self.tasks.put(&cluster, task);
+                let mut change = task_change(&cluster, &task);
+                let before = self.tasks.put(&cluster, task.clone());
+                // Of one whose record was damaged its agent may not have been told.
+                let is_sound = self.quarantined.is_empty();
+                if let Change::Task { for_agent, .. } = &mut change
+                    && before.is_some_and(|before| is_sound && is_same_to_agent(&before, &task))
+                {
+                    *for_agent = false;
+                }
                 Some(change)
             }
             TaskDefinition::TABLE => {
@@ -429,8 +464,19 @@ fn damaged_instance(key: &Key) -> Option<Change> {
     (table == Instance::TABLE).then_some(Change::Instance(cluster, id))
 }
 
-/// The change a write of this task announces, in its cluster.
+/// The change a write of this task announces, in its cluster, if nothing is known of what was there
+/// before.
 pub(crate) fn task_change(cluster: &ClusterName, task: &Task) -> Change {
-    let service = task.service.as_ref().map(|service| service.name.clone());
-    Change::Task(cluster.clone(), task.id, task.instance, service)
+    Change::Task {
+        cluster: cluster.clone(),
+        id: task.id,
+        instance: task.instance,
+        service: task.service.as_ref().map(|service| service.name.clone()),
+        for_agent: true,
+    }
+}
+
+/// Whether an agent that was told of a task as it was need not be told of it as it is.
+fn is_same_to_agent(before: &Task, after: &Task) -> bool {
+    before.desired_status == after.desired_status && before.is_live() == after.is_live()
 }

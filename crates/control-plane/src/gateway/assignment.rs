@@ -182,8 +182,40 @@ pub fn own_tasks(
     instance: InstanceId,
 ) -> BTreeSet<TaskId> {
     let own = |change: &Change| match change {
-        Change::Task(c, id, on, _) if c == cluster && *on == instance => Some(*id),
+        Change::Task { id, .. } if change.for_agent() == Some((cluster, instance)) => Some(*id),
         _ => None,
     };
     batch.iter().filter_map(own).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use longshore_model::task::TaskStatus;
+
+    use super::*;
+    use crate::testing::{damage, put, service_task};
+
+    #[test]
+    fn an_agent_is_told_of_what_is_new_to_it_and_not_of_its_own_reports() {
+        let (mut view, mut task) = (View::default(), service_task());
+        let node = (task.cluster.clone(), task.instance);
+        let is_told = |view: &mut View, task: &Task| {
+            let batch = [put(view, task).unwrap()];
+            own_tasks(&batch, &node.0, node.1) == BTreeSet::from([task.id])
+        };
+        assert!(is_told(&mut view, &task));
+        task.last_status = TaskStatus::Running;
+        assert!(!is_told(&mut view, &task));
+        task.desired_status = DesiredStatus::Stopped;
+        assert!(is_told(&mut view, &task));
+        task.accounted = true;
+        assert!(!is_told(&mut view, &task));
+        task.last_status = TaskStatus::Stopped;
+        assert!(is_told(&mut view, &task));
+        // What could not be read was not told.
+        damage(&mut view, &task);
+        assert!(is_told(&mut view, &task));
+        assert!(!is_told(&mut view, &task));
+    }
 }

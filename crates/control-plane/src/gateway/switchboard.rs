@@ -132,12 +132,10 @@ impl Switchboard {
         let lines = lock(&self.lines);
         let mut touched = Touched::new();
         for change in changes {
-            let node = match change {
-                Change::Task(cluster, _, instance, _) | Change::Instance(cluster, instance) => {
-                    (cluster.clone(), *instance)
-                }
-                Change::Cluster(_) | Change::Service(..) => continue,
+            let Some((cluster, instance)) = change.for_agent() else {
+                continue;
             };
+            let node = (cluster.clone(), instance);
             for line in lines.get(&node).into_iter().flatten() {
                 lock(&line.waiting).note(change);
                 let known = touched.entry(line.id);
@@ -281,12 +279,13 @@ mod tests {
     use super::*;
 
     fn task(id: u128, instance: u128) -> Change {
-        Change::Task(
-            ClusterName::default_cluster(),
-            TaskId::new(id),
-            InstanceId::new(instance),
-            None,
-        )
+        Change::Task {
+            cluster: ClusterName::default_cluster(),
+            id: TaskId::new(id),
+            instance: InstanceId::new(instance),
+            service: None,
+            for_agent: true,
+        }
     }
 
     #[tokio::test]
