@@ -382,7 +382,7 @@ pub async fn run(
                     Err(RecvError::Closed) => return End::StoreFailed,
                 };
                 let view = ecs.db.view();
-                note_all(&mut rounds.queue, received, &mut changes, &view);
+                note_all(&mut rounds.queue, received, &mut changes, &view, ecs.ctx().now);
                 scheduling.wake(&view, &mut rounds.queue);
                 Txn::new()
             }
@@ -422,11 +422,14 @@ fn note_all(
     first: Result<Arc<Vec<Change>>, ()>,
     changes: &mut Receiver<Arc<Vec<Change>>>,
     view: &View,
+    now: Timestamp,
 ) {
     let mut received = first;
     loop {
         match &received {
-            Ok(batch) => batch.iter().for_each(|change| queue.note(change, view)),
+            Ok(batch) => batch
+                .iter()
+                .for_each(|change| queue.note(change, view, now)),
             Err(()) => queue.push_all(view),
         }
         received = match changes.try_recv() {
@@ -501,16 +504,16 @@ pub async fn activate(
     let begun = Instant::now();
     let committed = write(&ecs, txn, fence.as_ref()).await;
     statistics.commit.took(begun.elapsed());
+    match &committed {
+        Ok(()) => statistics.placed.add(placed.len() as u64),
+        Err(Outcome::Conflict) => statistics.conflicts.add(1),
+        Err(outcome) => tracing::debug!(?keys, ?outcome, "what was decided is not committed"),
+    }
     if !placed.is_empty()
         && let Some(cluster) = keys.first().map(Key::cluster)
     {
         let view = ecs.db.view();
         scheduling.live(&view).settle(cluster, &placed);
-    }
-    match &committed {
-        Ok(()) => statistics.placed.add(placed.len() as u64),
-        Err(Outcome::Conflict) => statistics.conflicts.add(1),
-        Err(outcome) => tracing::debug!(?keys, ?outcome, "what was decided is not committed"),
     }
     let plans = plans.into_iter().map(|(key, planned)| {
         let outcome = match (&committed, planned) {

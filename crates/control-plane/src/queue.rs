@@ -27,6 +27,11 @@ const LOOKS_PER_MILLISECOND: usize = 500;
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
+/// How long a service that was made or changed waits for others, so that services which a user makes
+/// together are decided about in one turn: an instance that they place on is written once then, and
+/// its agent is told once. Short beside what it takes to start a container.
+const GATHER: Duration = Duration::from_millis(3);
+
 /// Whose turn it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Turn {
@@ -55,6 +60,9 @@ pub struct Queue {
     started_tasks: usize,
     /// When they are looked at.
     started_due: Timestamp,
+    /// Services that were made or changed, and when they are looked at.
+    changed: BTreeSet<(ClusterName, ServiceName)>,
+    changed_due: Option<Timestamp>,
     timers: BTreeSet<(Timestamp, Key)>,
     wakes: BTreeMap<Key, Timestamp>,
     /// What was last seen of each instance, so that a placement, which only counts its version up,
@@ -115,11 +123,12 @@ impl Queue {
     }
 
     /// Names what a change may matter to.
-    pub fn note(&mut self, change: &Change, view: &View) {
+    pub fn note(&mut self, change: &Change, view: &View, now: Timestamp) {
         match change {
             Change::Cluster(_) => {}
             Change::Service(cluster, name) => {
-                self.push(Key::Service(cluster.clone(), name.clone()));
+                self.changed.insert((cluster.clone(), name.clone()));
+                self.changed_due.get_or_insert(now.after(GATHER));
             }
             Change::Task {
                 cluster,
@@ -164,6 +173,18 @@ impl Queue {
         self.started_tasks = 0;
         for (cluster, service) in std::mem::take(&mut self.started) {
             self.push(Key::Service(cluster, service));
+        }
+    }
+
+    /// Queues the services that were made or changed, if it is time.
+    fn push_changed(&mut self, now: Timestamp) {
+        // A clock that was set back must not hold them up.
+        let is_due = |due: Timestamp| due <= now || due.since(now) > GATHER;
+        if self.changed_due.is_some_and(is_due) {
+            self.changed_due = None;
+            for (cluster, service) in std::mem::take(&mut self.changed) {
+                self.push(Key::Service(cluster, service));
+            }
         }
     }
 
@@ -212,6 +233,7 @@ impl Queue {
             self.push(key);
         }
         self.push_started(now);
+        self.push_changed(now);
         match self.turns.pop_front()? {
             Turn::One(key) => {
                 self.queued.remove(&key);
@@ -255,14 +277,19 @@ impl Queue {
 
     /// How many keys wait, and how many have a timer.
     pub fn sizes(&self) -> [usize; 2] {
-        [self.queued.len() + self.started.len(), self.timers.len()]
+        let waiting = self.queued.len() + self.started.len() + self.changed.len();
+        [waiting, self.timers.len()]
     }
 
     /// When the next timer is due.
     pub fn next_wake(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|(at, _)| *at);
         let started = (!self.started.is_empty()).then_some(self.started_due);
-        timer.into_iter().chain(started).min()
+        timer
+            .into_iter()
+            .chain(started)
+            .chain(self.changed_due)
+            .min()
     }
 }
 
@@ -414,19 +441,38 @@ mod tests {
             queue.done(&ClusterName::default_cluster());
             keys
         };
-        queue.note(&change, &view);
+        queue.note(&change, &view, at(1000));
         assert_eq!(queue.sizes(), [1, 0]);
         assert_eq!(look(&mut queue, 1000), Some(vec![key("web")]));
         // 2,000 tasks are four milliseconds' worth.
-        queue.note(&change, &view);
-        queue.note(&change, &view);
+        queue.note(&change, &view, at(1000));
+        queue.note(&change, &view, at(1000));
         assert_eq!(queue.next_wake(), Some(at(1004)));
         assert_eq!(look(&mut queue, 1003), None);
         assert_eq!(look(&mut queue, 1004), Some(vec![key("web")]));
         assert_eq!(queue.next_wake(), None);
         // A clock that is set back does not hold it up.
-        queue.note(&change, &view);
+        queue.note(&change, &view, at(1000));
         assert_eq!(look(&mut queue, 5), Some(vec![key("web")]));
+    }
+
+    #[test]
+    fn services_that_are_made_together_are_looked_at_together() {
+        let mut queue = Queue::default();
+        let note = |queue: &mut Queue, name: &str, millis| {
+            let change = Change::Service(ClusterName::default_cluster(), name.parse().unwrap());
+            queue.note(&change, &View::default(), at(millis));
+        };
+        note(&mut queue, "a", 10);
+        assert_eq!((queue.pop(at(12)), queue.sizes()), (None, [1, 0]));
+        note(&mut queue, "b", 12);
+        assert_eq!(queue.next_wake(), Some(at(13)));
+        assert_eq!(queue.pop(at(13)), Some(vec![key("a"), key("b")]));
+        queue.done(&ClusterName::default_cluster());
+        assert_eq!(queue.next_wake(), None);
+        // A clock that is set back does not hold it up.
+        note(&mut queue, "a", 1000);
+        assert_eq!(queue.pop(at(5)), Some(vec![key("a")]));
     }
 
     #[test]
@@ -439,7 +485,7 @@ mod tests {
             let (view, change) = changed(1, status, desired);
             let mut queue = Queue::default();
             for _ in 0..2 {
-                queue.note(&change, &view);
+                queue.note(&change, &view, at(1000));
                 assert_eq!(queue.pop(at(1000)), Some(vec![key("web")]), "{status}");
                 queue.done(&ClusterName::default_cluster());
                 while queue.pop(at(1000)).is_some() {}

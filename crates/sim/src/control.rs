@@ -317,7 +317,7 @@ impl Cluster {
                 Ok(batch) => {
                     let view = control.db.view();
                     for change in batch.iter() {
-                        control.rounds.queue.note(change, &view);
+                        control.rounds.queue.note(change, &view, now);
                         control.work.note(change, self.now);
                     }
                     progress = true;
