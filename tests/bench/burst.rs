@@ -2,7 +2,7 @@
 //! agents over the real protocol, and their RUNNING committed again.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -27,7 +27,8 @@ const TASK: (u32, u32) = (10, 16);
 /// How long a burst may take.
 const WITHIN: Duration = Duration::from_secs(600);
 /// How soon the control plane is asked again how many tasks it has placed. Later on it is asked
-/// after a hundredth of the time that has passed, so that asking costs little and blurs little.
+/// after a hundredth of the time that has passed, so that asking costs little. It says itself when
+/// they were: a thousand agents that are told at that moment hold up its answer.
 const POLL: Duration = Duration::from_millis(2);
 
 /// What a burst brought. Times are in seconds from the first call.
@@ -127,13 +128,14 @@ impl Rig {
         let cpu_before = self.threads()?;
         let own_before = Threads::read(std::process::id())?;
         let begun = Instant::now();
+        let begun_at = since_1970()?;
         let services = self.services..self.services + tasks.div_ceil(SERVICE_TASKS);
         self.services = services.end;
         let creating = self.create(services, tasks);
         let placing = self.placed(before.placed + tasks as u64);
         let (created, placed) = tokio::join!(creating, placing);
         created?;
-        let committed = placed?.duration_since(begun);
+        let committed = placed?.saturating_sub(begun_at);
         self.tasks += tasks;
         let wanted = self.tasks;
         let tally = self
@@ -198,16 +200,17 @@ impl Rig {
         Ok(())
     }
 
-    /// When the control plane had committed that many placements.
-    async fn placed(&self, wanted: u64) -> Result<Instant> {
+    /// When the control plane had committed that many placements, since 1970 and by its clock, which
+    /// is ours. It counts whole milliseconds; the one that had begun is taken as over.
+    async fn placed(&self, wanted: u64) -> Result<Duration> {
         let begun = Instant::now();
         loop {
-            let placed = self.statistics().await?.placed;
-            let now = Instant::now();
+            let statistics = self.statistics().await?;
+            let placed = statistics.placed;
             if placed >= wanted {
-                return Ok(now);
+                return Ok(Duration::from_millis(statistics.placed_at_millis + 1));
             }
-            let passed = now - begun;
+            let passed = begun.elapsed();
             if passed > WITHIN {
                 bail!("{placed} of {wanted} tasks were placed within {WITHIN:?}");
             }
@@ -224,4 +227,8 @@ impl Rig {
     fn threads(&self) -> Result<Threads> {
         Threads::read(self.control.pid())
     }
+}
+
+fn since_1970() -> Result<Duration> {
+    Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?)
 }

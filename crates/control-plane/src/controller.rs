@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use longshore_api::context::Ecs;
@@ -505,7 +506,12 @@ pub async fn activate(
     let committed = write(&ecs, txn, fence.as_ref()).await;
     statistics.commit.took(begun.elapsed());
     match &committed {
-        Ok(()) => statistics.placed.add(placed.len() as u64),
+        Ok(()) if placed.is_empty() => {}
+        Ok(()) => {
+            let millis = u64::try_from(ecs.ctx().now.millis()).unwrap_or(0);
+            statistics.placed_at.store(millis, Ordering::Relaxed);
+            statistics.placed.add(placed.len() as u64);
+        }
         Err(Outcome::Conflict) => statistics.conflicts.add(1),
         Err(outcome) => tracing::debug!(?keys, ?outcome, "what was decided is not committed"),
     }

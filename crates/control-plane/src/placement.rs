@@ -413,6 +413,7 @@ impl Placement for PlacementService {
                 .unwrap_or(u64::MAX),
             dispatch_micros: micros(&statistics.dispatch),
             report_micros: micros(&statistics.report),
+            placed_at_millis: statistics.placed_at.load(Ordering::Relaxed),
         }))
     }
 }

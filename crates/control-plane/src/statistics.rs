@@ -64,4 +64,7 @@ pub struct Statistics {
     pub report: Counter,
     /// Services that wait for room; set, not added to.
     pub waiting: AtomicU64,
+    /// When the newest of the placed tasks had been committed, in milliseconds since 1970; set
+    /// before they are counted.
+    pub placed_at: AtomicU64,
 }

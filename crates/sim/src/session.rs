@@ -454,7 +454,7 @@ fn newest_wins(
     }
     let mut txn = Txn::new();
     for (task, status) in latest {
-        let Some(read) = view.tasks.get(&cluster, task) else {
+        let Some(read) = view.tasks.get(cluster, task) else {
             continue;
         };
         if read.instance != instance || read.last_status == status {
