@@ -20,6 +20,7 @@ pub struct Instance {
     /// Writer: the gateway at registration, then the API.
     pub status: InstanceStatus,
     /// Why it is in this status, where there is something to say. Writer: as `status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
     /// What it offers to tasks. Writer: the gateway.
     pub registered: Resources,
@@ -28,7 +29,7 @@ pub struct Instance {
     pub attributes: BTreeMap<String, Option<String>>,
     /// What users put on it, at most [`MAX_CUSTOM_ATTRIBUTES`]. No registration changes it, and
     /// where the agent says something of the same name, this counts. Writer: the API.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub custom_attributes: BTreeMap<String, Option<String>>,
     /// Host name the agent reported. Writer: the gateway.
     pub hostname: String,
@@ -44,6 +45,7 @@ pub struct Instance {
     /// The control plane that its session is with, or was. A connection through one that is not
     /// announced any more is none. Absent in records of before there were several. Writer: the
     /// gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub replica: Option<ReplicaId>,
     /// When it first registered. Writer: the gateway.
     pub registered_at: Timestamp,
@@ -51,6 +53,7 @@ pub struct Instance {
     /// Writer: whoever places.
     pub version: u64,
     /// What users put on it. Writer: the API.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
 }
 
@@ -114,16 +117,22 @@ pub struct Resources {
     /// MiB.
     pub memory: Mib,
     /// TCP host ports: of an instance those reserved, of a task those it takes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub tcp_ports: BTreeSet<Port>,
     /// UDP host ports, likewise.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub udp_ports: BTreeSet<Port>,
     /// Network interfaces for tasks: of an instance how many it can attach, of a task how many it
     /// has to itself.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub network_interfaces: u32,
     /// Ids of GPU devices: of an instance those it has, of a task those it was given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub gpus: BTreeSet<String>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Resources {

@@ -53,6 +53,7 @@ pub struct Task {
     /// `EC2` or `EXTERNAL`. Writer: the creator.
     pub launch_type: String,
     /// What RunTask changed. Writer: the creator.
+    #[serde(default, skip_serializing_if = "Overrides::is_empty")]
     pub overrides: Overrides,
     /// Only ever from RUNNING to STOPPED. Writers: the API (StopTask) and the service controller
     /// tell it to stop; the gateway, when it stopped by itself.
@@ -91,8 +92,10 @@ pub struct Task {
     /// Grows with every change. Writers: all of the above.
     pub version: u64,
     /// Writer: the creator, then the API.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
     /// Whether the service controller has counted its stop. Writer: the service controller.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accounted: bool,
 }
 
@@ -280,6 +283,7 @@ pub struct Container {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Where its ports are reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network_bindings: Vec<NetworkBinding>,
     /// From the definition, for Describe.
     pub cpu: CpuUnits,
@@ -339,6 +343,11 @@ pub struct ContainerOverride {
 }
 
 impl Overrides {
+    /// Whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The definition as its task will run it.
     /// Errors with the name of a container that the definition does not have.
     pub fn apply(&self, definition: &TaskDefinition) -> Result<TaskDefinition, String> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use longshore_model::task::{DesiredStatus, Overrides, Task};
+use longshore_model::task::{DesiredStatus, Task};
 use longshore_model::task_definition::TaskDefinition;
 use longshore_model::{ClusterName, InstanceId, Realm, TaskId};
 use longshore_proto::agent;
@@ -163,7 +163,7 @@ impl Assignments {
 fn definition(view: &View, task: &Task) -> Option<Arc<TaskDefinition>> {
     let name = (task.family.clone(), task.revision);
     let applied = view.task_definitions.get(&name).and_then(|read| {
-        if task.overrides == Overrides::default() {
+        if task.overrides.is_empty() {
             return Some(read.shared());
         }
         task.overrides.apply(read).ok().map(Arc::new)

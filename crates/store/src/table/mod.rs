@@ -30,8 +30,11 @@ pub use family::FamilyCounter;
 pub use installation::Installation;
 pub use join_token::JoinToken;
 
-/// The format this build writes and reads.
-pub const RECORD_FORMAT: u8 = 1;
+/// The format this build writes. In format 1 what is empty was written down too.
+pub const RECORD_FORMAT: u8 = 2;
+
+/// The oldest format it reads.
+const OLDEST_FORMAT: u8 = 1;
 
 const HEADER_BYTES: usize = 5;
 
@@ -70,7 +73,7 @@ pub enum DecodeError {
     Truncated(usize),
     /// Written by another Longshore.
     #[error(
-        "the record has format {0}; this build reads {RECORD_FORMAT}: use the version that wrote it"
+        "the record has format {0}; this build reads up to {RECORD_FORMAT}: use the version that wrote it"
     )]
     Format(u8),
     /// The body is not what was written.
@@ -120,7 +123,7 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, DecodeError> {
     let Some((&[format, a, b, c, d], body)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
         return Err(DecodeError::Truncated(bytes.len()));
     };
-    if format != RECORD_FORMAT {
+    if !(OLDEST_FORMAT..=RECORD_FORMAT).contains(&format) {
         return Err(DecodeError::Format(format));
     }
     let (expected, found) = (u32::from_be_bytes([a, b, c, d]), crc32c::crc32c(body));
@@ -212,14 +215,16 @@ mod tests {
                 overrides: Overrides {
                     cpu: numbers[2].map(CpuUnits),
                     memory: None,
-                    containers: vec![ContainerOverride {
-                        name: texts[3].clone(),
-                        command: text(3).map(|text| vec![text]),
-                        environment: tags.clone(),
-                        cpu: None,
-                        memory: numbers[3].map(Mib),
-                        memory_reservation: None,
-                    }],
+                    containers: text(3)
+                        .map(|text| ContainerOverride {
+                            name: text.clone(),
+                            command: Some(vec![text]),
+                            environment: tags.clone(),
+                            memory: numbers[3].map(Mib),
+                            ..ContainerOverride::default()
+                        })
+                        .into_iter()
+                        .collect(),
                 },
                 desired_status: DesiredStatus::Running,
                 last_status: TaskStatus::Stopping,
@@ -248,6 +253,23 @@ mod tests {
             let bytes = encode(&task).unwrap();
             prop_assert_eq!(decode::<Task>(&bytes).unwrap(), task);
         }
+    }
+
+    #[test]
+    fn a_record_of_format_1_decodes() {
+        let longest = br#"{"id":"00000000000000000000000000000001","cluster":"default","instance":"00000000000000000000000000000002","family":"web","revision":1,"network_mode":"bridge","demand":{"cpu":10,"memory":16,"tcp_ports":[],"udp_ports":[],"network_interfaces":0,"gpus":[]},"group":"family:web","launch_type":"EC2","overrides":{"containers":[]},"desired_status":"RUNNING","last_status":"PENDING","containers":[{"name":"web","image":"web","last_status":"PENDING","network_bindings":[],"cpu":10,"memory":16}],"created_at":5,"version":1,"tags":{},"accounted":false}"#;
+        let mut stored = vec![1];
+        stored.extend(crc32c::crc32c(longest).to_be_bytes());
+        stored.extend(longest);
+        let task = decode::<Task>(&stored).unwrap();
+        assert_eq!(task.demand.cpu, CpuUnits(10));
+        let again = encode(&task).unwrap();
+        assert_eq!(again[0], RECORD_FORMAT);
+        assert!(again.len() < stored.len() * 3 / 4, "{} bytes", again.len());
+        assert_eq!(decode::<Task>(&again).unwrap(), task);
+        stored[0] = RECORD_FORMAT + 1;
+        let error = decode::<Task>(&stored).unwrap_err();
+        assert!(matches!(error, DecodeError::Format(3)), "{error}");
     }
 
     #[test]
