@@ -176,3 +176,80 @@ fn leave<K: Ord>(index: &mut BTreeMap<K, BTreeMap<TaskId, Place>>, key: &K, id: 
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    /// A task of one of two services or none, on one of four instances.
+    fn task(id: u8, version: u64) -> Task {
+        let service = match id % 3 {
+            2 => String::new(),
+            n => format!(
+                r#""service":{{"name":"s{n}","deployment":"ecs-svc/1000000000000000001"}},"#
+            ),
+        };
+        let (id, instance) = (format!("{id:032x}"), format!("{:032x}", id % 4));
+        let text = format!(
+            r#"{{"id":"{id}","cluster":"default","instance":"{instance}","family":"web",{service}
+                "revision":1,"network_mode":"bridge","demand":{{"cpu":1,"memory":1}},"group":"g",
+                "launch_type":"EC2","desired_status":"RUNNING","last_status":"PENDING",
+                "containers":[],"created_at":1,"version":{version}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_found_as_by_a_plain_scan(
+            steps in proptest::collection::vec((0..2_usize, 0..12_u8, proptest::bool::ANY), 0..80),
+        ) {
+            let clusters: [ClusterName; 2] = ["default", "other"].map(|name| name.parse().unwrap());
+            let (mut tasks, mut plain) = (Tasks::default(), BTreeMap::new());
+            for (version, (cluster, id, comes)) in (1..).zip(steps) {
+                let (cluster, task) = (&clusters[cluster], task(id, version));
+                let key = (cluster.clone(), task.id);
+                let (before, expected) = match comes {
+                    true => (
+                        tasks.put(cluster, Stored::new(version, task)),
+                        plain.insert(key, (id, version)),
+                    ),
+                    false => (tasks.remove(cluster, task.id), plain.remove(&key)),
+                };
+                let before = before.map(|task| task.stored_at);
+                prop_assert_eq!(before, expected.map(|(_, version)| version));
+            }
+            let of = |found: &mut dyn Iterator<Item = &Stored<Task>>| -> Vec<(TaskId, u64)> {
+                found.map(|task| (task.id, task.version)).collect()
+            };
+            let scan = |cluster: &ClusterName, fits: &dyn Fn(u8) -> bool| -> Vec<(TaskId, u64)> {
+                let own = plain.iter().filter(|((name, _), (id, _))| name == cluster && fits(*id));
+                own.map(|((_, id), (_, version))| (*id, *version)).collect()
+            };
+            for cluster in &clusters {
+                prop_assert_eq!(of(&mut tasks.of_cluster(cluster)), scan(cluster, &|_| true));
+                for n in 0..2 {
+                    let name = format!("s{n}").parse().unwrap();
+                    let expected = scan(cluster, &|id| id % 3 == n);
+                    prop_assert_eq!(tasks.count_of_service(cluster, &name), expected.len());
+                    prop_assert_eq!(of(&mut tasks.of_service(cluster, &name)), expected);
+                }
+                for n in 0..4 {
+                    let found = &mut tasks.of_instance(cluster, InstanceId::new(n.into()));
+                    prop_assert_eq!(of(found), scan(cluster, &|id| id % 4 == n));
+                }
+                for id in (0..12).map(TaskId::new) {
+                    let found = tasks.get(cluster, id).map(|task| task.version);
+                    let expected = plain.get(&(cluster.clone(), id)).map(|(_, version)| *version);
+                    prop_assert_eq!(found, expected);
+                }
+            }
+            let all = tasks.iter().map(|(cluster, task)| (cluster.clone(), task.id));
+            prop_assert_eq!(all.collect::<Vec<_>>(), plain.keys().cloned().collect::<Vec<_>>());
+            prop_assert_eq!(tasks.len(), plain.len());
+        }
+    }
+}

@@ -69,7 +69,7 @@ impl Underway {
             Event::Put(entry) => {
                 let made = by_key.get(&entry.key)?;
                 // Another process may have written the same key in between.
-                let is_same = made.value.as_ptr() == entry.value.as_ptr();
+                let is_same = std::ptr::eq(&*made.value, &*entry.value);
                 if !is_same && made.value != entry.value {
                     return None;
                 }
