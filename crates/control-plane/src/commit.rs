@@ -60,7 +60,8 @@ impl<'v> Writing<'v> {
     }
 
     /// Whether there is room for these actions beside what is there. One plan by itself always
-    /// has room; what the store says of it is for the store to say.
+    /// has room: it has no more changes than [`CommitRoom::changes`], and how long they are shows
+    /// once they are written down.
     pub fn has_room(&self, actions: &[Action], room: CommitRoom) -> bool {
         let changed = |action: &Action| match action {
             Action::StopTask { task, .. }

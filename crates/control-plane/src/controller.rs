@@ -103,7 +103,7 @@ pub struct Decided {
     pub placed: Vec<TaskId>,
     /// What became of each key that was decided about.
     pub plans: Vec<(Key, Planned)>,
-    /// Keys that found no room in the transaction; they were not decided about.
+    /// Keys that found no room in the transaction; nothing is decided about them.
     pub left: Vec<Key>,
 }
 

@@ -300,7 +300,7 @@ fn everything(view: &View) -> Vec<Change> {
         .keys()
         .map(|(cluster, name)| Change::Service(cluster.clone(), name.clone()));
     let tasks = view.tasks.iter();
-    let tasks = tasks.map(|(cluster, task)| task_change(cluster, task));
+    let tasks = tasks.map(|(cluster, task)| task_change(cluster, task, true));
     clusters
         .chain(instances)
         .chain(services)

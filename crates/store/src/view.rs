@@ -249,16 +249,11 @@ impl View {
             Task::TABLE => {
                 let task = read::<Task>(key, value, revision, noun)?;
                 let cluster = self.cluster_name(&task.cluster);
-                let mut change = task_change(&cluster, &task);
                 let before = self.tasks.put(&cluster, task.clone());
                 // Of one whose record was damaged its agent may not have been told.
-                let is_sound = self.quarantined.is_empty();
-                if let Change::Task { for_agent, .. } = &mut change
-                    && before.is_some_and(|before| is_sound && is_same_to_agent(&before, &task))
-                {
-                    *for_agent = false;
-                }
-                Some(change)
+                let is_told = self.quarantined.is_empty()
+                    && before.is_some_and(|before| is_same_to_agent(&before, &task));
+                Some(task_change(&cluster, &task, !is_told))
             }
             TaskDefinition::TABLE => {
                 let definition = read::<TaskDefinition>(key, value, revision, noun)?;
@@ -326,7 +321,7 @@ impl View {
                 let task = self
                     .tasks
                     .remove(&cluster.parse().ok()?, id.parse().ok()?)?;
-                Some(task_change(&task.cluster, &task))
+                Some(task_change(&task.cluster, &task, true))
             }
             TaskDefinition::TABLE => {
                 let (family, revision) = pair()?;
@@ -464,15 +459,14 @@ fn damaged_instance(key: &Key) -> Option<Change> {
     (table == Instance::TABLE).then_some(Change::Instance(cluster, id))
 }
 
-/// The change a write of this task announces, in its cluster, if nothing is known of what was there
-/// before.
-pub(crate) fn task_change(cluster: &ClusterName, task: &Task) -> Change {
+/// The change a write of this task announces, in its cluster.
+pub(crate) fn task_change(cluster: &ClusterName, task: &Task, for_agent: bool) -> Change {
     Change::Task {
         cluster: cluster.clone(),
         id: task.id,
         instance: task.instance,
         service: task.service.as_ref().map(|service| service.name.clone()),
-        for_agent: true,
+        for_agent,
     }
 }
 
