@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use longshore_api::auth::bearer;
-use longshore_api::door::aws_json;
-use longshore_api::page::{MAX_RESULTS, PageRequest};
+use longshore_door::auth::bearer;
+use longshore_door::page::{MAX_RESULTS, PageRequest};
+use longshore_door::wire::aws_json;
 use longshore_fuzz::bearer::{ACCESS_KEY_ID, NOW, SECRET};
 use longshore_fuzz::{fixture, realm};
 use longshore_model::{DeploymentId, TaskId};

@@ -4,8 +4,8 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use longshore_api::ecs::identifier::{self, DefinitionName};
-use longshore_api::error::ApiError;
+use longshore_door::error::ApiError;
+use longshore_ecs::identifier::{self, DefinitionName};
 use longshore_model::arn::Resource;
 use longshore_model::{ClusterName, DeploymentId, Family, InstanceId, Realm, ServiceName, TaskId};
 

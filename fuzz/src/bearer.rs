@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use longshore_api::auth::{AccessKeys, bearer};
+use longshore_door::auth::{AccessKeys, bearer};
 use zeroize::Zeroizing;
 
 use crate::assert_bounded;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use longshore_api::auth::bearer;
-use longshore_api::context::{Ecs, PlacementAnswer, PlacementRequest, Placer};
-use longshore_api::table::{self, Wire};
 use longshore_control_plane::gateway::registration::Registration;
+use longshore_door::auth::bearer;
+use longshore_door::service;
+use longshore_door::wire::Wire;
+use longshore_ecs::context::{Ecs, PlacementAnswer, PlacementRequest, Placer};
+use longshore_ecs::table;
 use longshore_model::plan::Ctx;
 use longshore_model::{ClusterName, InstanceId, Timestamp};
 use longshore_proto::agent::{Capacity, Hello, Incarnation};
@@ -49,11 +51,16 @@ async fn make() -> Result<Vec<Entry>, Failure> {
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let drawn = AtomicU64::new(1);
     let ecs = Arc::new(Ecs {
-        realm: realm(),
-        db: Db::open(Arc::clone(&store)).await?,
+        backend: longshore_door::Backend {
+            realm: realm(),
+            db: Db::open(Arc::clone(&store)).await?,
+
+            clock: Arc::new(now),
+            entropy: Arc::new(move || {
+                u128::from(drawn.fetch_add(1, Ordering::Relaxed)) * 0x0123_4567
+            }),
+        },
         placer: Arc::new(First),
-        clock: Arc::new(now),
-        entropy: Arc::new(move || u128::from(drawn.fetch_add(1, Ordering::Relaxed)) * 0x0123_4567),
     });
     call(
         &ecs,
@@ -86,12 +93,12 @@ async fn make() -> Result<Vec<Entry>, Failure> {
 }
 
 async fn call(ecs: &Arc<Ecs>, operation: &str, body: &'static str) -> Result<(), Failure> {
-    let entry = table::find(operation).ok_or("no such operation")?;
+    let service = service::bind(&table::API, Arc::clone(ecs));
     let token = bearer::mint(ACCESS_KEY_ID, SECRET, NOW + 60, [0; 16]);
     let verified = bearer::verify(&token, &KEYS, now())?;
     let body = Bytes::from_static(body.as_bytes());
-    entry
-        .call(Wire::AwsJson, Arc::clone(ecs), verified, body)
+    service
+        .call(operation, Wire::AwsJson, verified, body)
         .await?;
     Ok(())
 }

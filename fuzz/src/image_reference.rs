@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use longshore_agent::runtime::docker::with_tag;
-use longshore_api::ecs::task_definition::image;
+use longshore_ecs::task_definition::image;
 use regex::Regex;
 
 /// The grammar of the CNCF distribution project, in the words of its `reference` package. Ours

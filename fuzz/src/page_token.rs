@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use longshore_api::page::{MAX_RESULTS, PageRequest};
+use longshore_door::page::{MAX_RESULTS, PageRequest};
 
 const OPERATION: &str = "ListTasks";
 /// Longest key of the store, in bytes.
@@ -35,7 +35,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-fn request(token: &str) -> Result<PageRequest, longshore_api::error::ApiError> {
+fn request(token: &str) -> Result<PageRequest, longshore_door::error::ApiError> {
     PageRequest::new(OPERATION, Some(token), Some(1), MAX_RESULTS, MAX_RESULTS)
 }
 

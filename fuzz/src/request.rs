@@ -2,8 +2,9 @@
 
 use std::fmt::Debug;
 
-use longshore_api::door::aws_json::{self, MAX_DEPTH};
-use longshore_api::table::{self, Wire};
+use longshore_door::wire::Wire;
+use longshore_door::wire::aws_json::{self, MAX_DEPTH};
+use longshore_ecs::table;
 use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,8 +33,7 @@ pub fn protobuf(data: &[u8]) {
 
 /// Decodes once more, with the field ledger.
 fn check(input: &Input, wire: Wire, body: &[u8]) {
-    let entry = table::find(input.operation).expect("every operation has a row");
-    match entry.check(wire, body) {
+    match table::API.check(input.operation, wire, body) {
         Ok(recorded) => assert!(recorded.is_sorted_by(|a, b| a < b), "{recorded:?}"),
         Err(error) => assert_bounded(&error.message, body),
     }

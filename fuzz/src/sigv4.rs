@@ -9,8 +9,8 @@ use aws_lc_rs::{digest, hmac};
 use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request};
-use longshore_api::auth::sigv4;
-use longshore_api::error::ApiError;
+use longshore_door::auth::sigv4;
+use longshore_door::error::ApiError;
 
 use crate::assert_bounded;
 use crate::bearer::{ACCESS_KEY_ID, KEYS, SECRET, now};
@@ -44,7 +44,7 @@ pub fn passes(data: &[u8]) -> bool {
 }
 
 fn verify(head: &Parts, body: &[u8]) -> Result<(), ApiError> {
-    let verified = sigv4::begin(head, &KEYS, REGION, now())?.finish(body)?;
+    let verified = sigv4::begin(head, &KEYS, REGION, "ecs", now())?.finish(body)?;
     assert_eq!(verified.caller().access_key_id(), ACCESS_KEY_ID);
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
-use longshore_api::door::aws_json;
-use longshore_api::ecs::task_definition::{read, show};
-use longshore_api::table::{self, Entry, Wire};
+use longshore_door::wire::Wire;
+use longshore_door::wire::aws_json;
+use longshore_ecs::table::API;
+use longshore_ecs::task_definition::{read, show};
 use longshore_model::task_definition::TaskDefinition;
 use longshore_model::{Realm, Timestamp};
 use longshore_proto::ecs::{self, RegisterTaskDefinitionRequest};
@@ -13,8 +14,6 @@ use longshore_store::table::{self as records, Record as _};
 use crate::{assert_bounded, realm};
 
 static REALM: LazyLock<Realm> = LazyLock::new(realm);
-static ENTRY: LazyLock<&Entry> =
-    LazyLock::new(|| table::find("RegisterTaskDefinition").expect("the operation has a row"));
 /// When the targets are.
 const NOW: Timestamp = Timestamp::from_millis(1_440_938_160_000);
 /// Who registers.
@@ -35,7 +34,10 @@ pub fn run(data: &[u8]) {
     keep(&first);
     let again = anew(&first);
     // The door hands on only what the ledger lets through; the validator must stand more.
-    if ENTRY.check(Wire::AwsJson, data).is_ok() {
+    if API
+        .check("RegisterTaskDefinition", Wire::AwsJson, data)
+        .is_ok()
+    {
         let again = read(again, CALLER, NOW);
         assert_eq!(
             again.as_ref(),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use longshore_api::context::Ecs;
+use longshore_ecs::context::Ecs;
 use longshore_model::plan::{Ctx, Plan, Reason};
 use longshore_model::{ClusterName, InstanceId, ServiceName, TaskId, Timestamp};
 use longshore_reconcile::{self as reconcile, Action};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_api::context::Ecs;
+use longshore_ecs::context::Ecs;
 use longshore_store::{Leadership, ReadError, Store, Unavailable};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -235,15 +235,18 @@ mod tests {
         store.commit(commit).await.unwrap();
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let ecs = Arc::new(Ecs {
-            realm: Realm {
-                partition: "aws".to_owned(),
-                region: "us-east-1".to_owned(),
-                account: "000000000000".to_owned(),
+            backend: longshore_door::Backend {
+                realm: Realm {
+                    partition: "aws".to_owned(),
+                    region: "us-east-1".to_owned(),
+                    account: "000000000000".to_owned(),
+                },
+                db: Db::open(Arc::clone(&shared)).await.unwrap(),
+
+                clock: Arc::new(SystemTime::now),
+                entropy: Arc::new(rand::random::<u128>),
             },
-            db: Db::open(Arc::clone(&shared)).await.unwrap(),
             placer: Arc::new(SchedulerPlacer::default()),
-            clock: Arc::new(SystemTime::now),
-            entropy: Arc::new(rand::random::<u128>),
         });
         let stop = CancellationToken::new();
         let leading = tokio::spawn(run(

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use longshore_api::context::Ecs;
+use longshore_ecs::context::Ecs;
 use longshore_model::arn::Resource;
 use longshore_model::{ClusterName, InstanceId, TaskId};
 use longshore_proto::agent::LogRequest;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_api::context::Ecs;
+use longshore_ecs::context::Ecs;
 use longshore_model::ClusterName;
 use longshore_model::cluster::ClusterStatus;
 use longshore_proto::node::nodes_server::Nodes;

@@ -8,8 +8,8 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use longshore_api::context::Ecs;
-use longshore_api::ecs::dry_run;
+use longshore_ecs::context::Ecs;
+use longshore_ecs::dry_run;
 use longshore_model::instance::InstanceStatus;
 use longshore_model::service::Service;
 use longshore_model::task::{DesiredStatus, Task};

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use longshore_api::context::{PlacementAnswer, PlacementRequest, Placer};
+use longshore_ecs::context::{PlacementAnswer, PlacementRequest, Placer};
 use longshore_model::placement::Unplaced;
 use longshore_model::plan::Ctx;
 use longshore_reconcile::placement;

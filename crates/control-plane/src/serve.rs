@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use longshore_api::context::Ecs;
-use longshore_api::door;
+use longshore_door::service;
+use longshore_door::wire::grpc::Beside;
+use longshore_door::{Backend, router, serve};
+use longshore_ecs::context::Ecs;
 use longshore_model::replica::Replica;
 use longshore_model::{ReplicaId, Timestamp};
 use longshore_proto::agent::enrollment_server::EnrollmentServer;
@@ -108,11 +110,14 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
     }
     let scheduling = Arc::new(Scheduling::default());
     let ecs = Arc::new(Ecs {
-        realm: args.realm(),
-        db: Arc::clone(&db),
+        backend: Backend {
+            realm: args.realm(),
+            db: Arc::clone(&db),
+
+            clock: Arc::new(SystemTime::now),
+            entropy: Arc::new(rand::random::<u128>),
+        },
         placer: Arc::new(SchedulerPlacer(Arc::clone(&scheduling))),
-        clock: Arc::new(SystemTime::now),
-        entropy: Arc::new(rand::random::<u128>),
     });
     let presence =
         table::encode(&own).context("cannot write down that this control plane lives")?;
@@ -160,7 +165,18 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let extra = Routes::new(NodesServer::new(nodes))
         .add_service(logs(Asker::People(Arc::clone(&peers))))
         .add_service(PlacementServer::new(placement));
-    let door = door::router(Arc::clone(&ecs), Arc::new(common.keys), extra)?
+    let beside = Beside {
+        routes: extra,
+        names: vec![
+            "longshore.node.v1.Nodes",
+            "longshore.node.v1.Logs",
+            "longshore.placement.v1.Placement",
+        ],
+        descriptors: longshore_proto::FILE_DESCRIPTOR_SET,
+    };
+    let services = vec![service::bind(&longshore_ecs::table::API, Arc::clone(&ecs))];
+    let door = router::router(ecs.backend.clone(), Arc::new(common.keys), services, beside)
+        .await?
         .with_health(standing.health(&db));
     let doors = AgentDoors {
         gateway: gateway.clone(),
@@ -171,7 +187,7 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
     tracing::info!(control_plane = %own.id, listen = %args.listen, agent_listen = %args.agent_listen,
         store = %args.store.store, region = %args.region, account = %args.account_id,
         "Longshore serves");
-    let serving = door::serve::serve(people, tls, door, stop.clone().cancelled_owned());
+    let serving = serve::serve(people, tls, door, stop.clone().cancelled_owned());
     let listening = serve_agents(agents, doors, &authority, stop.clone());
     let leading = leader::run(
         Arc::clone(&ecs),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use longshore_api::door::{Health, HealthFacts};
+use longshore_door::router::{Health, HealthFacts};
 use longshore_model::ReplicaId;
 use longshore_store::Db;
 use tokio::sync::watch;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use longshore_api::context::Ecs;
 use longshore_control_plane::placement::PlacementService;
 use longshore_control_plane::placer::{SchedulerPlacer, Scheduling};
+use longshore_ecs::context::Ecs;
 use longshore_model::cluster::{Cluster, ClusterStatus};
 use longshore_model::instance::{Connection, Incarnation, Instance, InstanceStatus, Resources};
 use longshore_model::placement::PlacementConstraint;
@@ -212,15 +212,18 @@ async fn explainer() -> PlacementService {
     let scheduling = Arc::new(Scheduling::default());
     let drawn = AtomicU64::new(1);
     let ecs = Ecs {
-        realm: Realm {
-            partition: "aws".to_owned(),
-            region: "us-east-1".to_owned(),
-            account: "000000000000".to_owned(),
+        backend: longshore_door::Backend {
+            realm: Realm {
+                partition: "aws".to_owned(),
+                region: "us-east-1".to_owned(),
+                account: "000000000000".to_owned(),
+            },
+            db,
+
+            clock: Arc::new(|| UNIX_EPOCH),
+            entropy: Arc::new(move || u128::from(drawn.fetch_add(1, Ordering::Relaxed))),
         },
-        db,
         placer: Arc::new(SchedulerPlacer(Arc::clone(&scheduling))),
-        clock: Arc::new(|| UNIX_EPOCH),
-        entropy: Arc::new(move || u128::from(drawn.fetch_add(1, Ordering::Relaxed))),
     };
     PlacementService::new(Arc::new(ecs), scheduling)
 }

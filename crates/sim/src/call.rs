@@ -3,15 +3,15 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
-use longshore_api::auth::{AccessKeys, Caller, bearer};
-use longshore_api::context::Ecs;
-use longshore_api::ecs::cluster::CreateCluster;
-use longshore_api::ecs::instance::{DeregisterContainerInstance, UpdateContainerInstancesState};
-use longshore_api::ecs::service::{CreateService, DeleteService, UpdateService};
-use longshore_api::ecs::task::{RunTask, StopTask};
-use longshore_api::ecs::task_definition::RegisterTaskDefinition;
-use longshore_api::error::ApiError;
-use longshore_api::operation::Operation;
+use longshore_door::auth::{AccessKeys, Caller, bearer};
+use longshore_door::operation::Operation;
+use longshore_ecs::cluster::CreateCluster;
+use longshore_ecs::context::Ecs;
+use longshore_ecs::exception;
+use longshore_ecs::instance::{DeregisterContainerInstance, UpdateContainerInstancesState};
+use longshore_ecs::service::{CreateService, DeleteService, UpdateService};
+use longshore_ecs::task::{RunTask, StopTask};
+use longshore_ecs::task_definition::RegisterTaskDefinition;
 use longshore_model::instance::InstanceStatus;
 use longshore_model::service::ServiceStatus;
 use longshore_model::task::DesiredStatus;
@@ -128,13 +128,13 @@ fn caller() -> Option<Caller> {
 }
 
 /// A call of this operation.
-pub(crate) fn call<T: Operation>(ecs: Arc<Ecs>, input: Value) -> Doing<Answer> {
+pub(crate) fn call<T: Operation<Context = Ecs>>(ecs: Arc<Ecs>, input: Value) -> Doing<Answer> {
     Box::pin(async move {
-        let caller = caller().ok_or_else(|| ApiError::client("nobody may call"))?;
+        let caller = caller().ok_or_else(|| exception::client("nobody may call"))?;
         let read = serde_json::from_value(input);
-        let input: T::Input = read.map_err(|error| ApiError::client(error.to_string()))?;
+        let input: T::Input = read.map_err(|error| exception::client(error.to_string()))?;
         let output = T::run(&ecs, &caller, input).await?;
-        serde_json::to_value(&output).map_err(|error| ApiError::client(error.to_string()))
+        serde_json::to_value(&output).map_err(|error| exception::client(error.to_string()))
     })
 }
 

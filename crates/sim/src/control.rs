@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, UNIX_EPOCH};
 
-use longshore_api::context::Ecs;
-use longshore_api::error::ApiError;
 use longshore_control_plane::controller::{Activation, Key, Outcome, RELIST_INTERVAL, Rounds};
 use longshore_control_plane::gateway::registration;
 use longshore_control_plane::placer::{SchedulerPlacer, Scheduling};
+use longshore_door::error::ApiError;
+use longshore_ecs::context::Ecs;
 use longshore_model::{InstanceId, Timestamp};
 use longshore_store::{Change, Commit, Db, Revision};
 use tokio::sync::broadcast::Receiver;
@@ -135,20 +135,23 @@ impl Cluster {
         let salt = u128::from(self.scenario.seed) << 64 | (id as u128) << 40;
         let scheduling = Arc::new(Scheduling::default());
         let ecs = Arc::new(Ecs {
-            realm: self.realm.clone(),
-            db: Arc::clone(&db),
-            placer: Arc::new(SchedulerPlacer(Arc::clone(&scheduling))),
-            clock: {
-                let clock = Arc::clone(&clock);
-                Arc::new(move || {
-                    let millis = u64::try_from(clock.load(Ordering::Relaxed)).unwrap_or(0);
-                    UNIX_EPOCH + Duration::from_millis(millis)
-                })
+            backend: longshore_door::Backend {
+                realm: self.realm.clone(),
+                db: Arc::clone(&db),
+
+                clock: {
+                    let clock = Arc::clone(&clock);
+                    Arc::new(move || {
+                        let millis = u64::try_from(clock.load(Ordering::Relaxed)).unwrap_or(0);
+                        UNIX_EPOCH + Duration::from_millis(millis)
+                    })
+                },
+                entropy: Arc::new(move || {
+                    let drawn = u128::from(drawn.fetch_add(1, Ordering::Relaxed) + 1);
+                    (salt + drawn).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+                }),
             },
-            entropy: Arc::new(move || {
-                let drawn = u128::from(drawn.fetch_add(1, Ordering::Relaxed) + 1);
-                (salt + drawn).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
-            }),
+            placer: Arc::new(SchedulerPlacer(Arc::clone(&scheduling))),
         });
         let starting: Doing<bool> = {
             let ecs = Arc::clone(&ecs);

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use longshore_api::context::Ecs;
 use longshore_control_plane::controller::{self, Activation, Key, Outcome};
 use longshore_control_plane::live::Live;
 use longshore_control_plane::placer::Scheduling;
 use longshore_control_plane::settings::Settings;
 use longshore_control_plane::{commit, gather};
+use longshore_ecs::context::Ecs;
 use longshore_model::instance::Connection;
 use longshore_model::plan::{Ctx, Plan};
 use longshore_model::service::DeploymentConfiguration;

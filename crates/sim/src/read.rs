@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use longshore_api::context::Ecs;
-use longshore_api::ecs::instance::DescribeContainerInstances;
-use longshore_api::ecs::service::DescribeServices;
-use longshore_api::ecs::task::DescribeTasks;
+use longshore_ecs::context::Ecs;
+use longshore_ecs::instance::DescribeContainerInstances;
+use longshore_ecs::service::DescribeServices;
+use longshore_ecs::task::DescribeTasks;
 use serde_json::{Value, json};
 
 use crate::call::call;

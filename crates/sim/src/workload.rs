@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longshore_api::error::ApiError;
+use longshore_door::error::ApiError;
 use longshore_model::{InstanceId, TaskId};
 use longshore_store::Revision;
 

@@ -18,7 +18,7 @@ pub mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_api::context::Ecs;
+use longshore_ecs::context::Ecs;
 use longshore_model::{ClusterName, InstanceId};
 use longshore_proto::agent::enrollment_server::Enrollment;
 use longshore_proto::agent::gateway_server::Gateway as GatewayRpc;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Context;
-use longshore_api::auth::AccessKeys;
+use longshore_door::auth::AccessKeys;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use longshore_api::auth::AccessKeys;
+use longshore_door::auth::AccessKeys;
 use longshore_model::Timestamp;
 use longshore_store::table::Installation;
 use longshore_store::{Db, Txn, View};
