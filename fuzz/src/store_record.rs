@@ -1,15 +1,10 @@
 //! Records of the store. The input is one line with the name of a table, then the body of a
 //! record: JSON, which gets a format byte and a checksum here, since no fuzzer finds those.
 
-use std::fmt::Debug;
-
 use bytes::Bytes;
-use longshore_model::cluster::Cluster;
-use longshore_model::instance::Instance;
-use longshore_model::service::Service;
 use longshore_model::task::Task;
-use longshore_model::task_definition::TaskDefinition;
-use longshore_store::table::{self, ClientToken, FamilyCounter, JoinToken, RECORD_FORMAT, Record};
+use longshore_store::table::list::{TABLES, TableInfo};
+use longshore_store::table::{self as records, RECORD_FORMAT};
 use longshore_store::{Entry, Event, Key, View};
 
 use crate::fixture;
@@ -19,38 +14,24 @@ use crate::input::split_line;
 pub fn run(data: &[u8]) {
     let (name, body) = split_line(data);
     // As it is: what damage leaves.
-    let _ = table::decode::<Task>(data);
-    match name {
-        b"cluster" => read::<Cluster>(body),
-        b"instance" => read::<Instance>(body),
-        b"service" => read::<Service>(body),
-        b"task" => read::<Task>(body),
-        b"task-definition" => read::<TaskDefinition>(body),
-        b"family" => read::<FamilyCounter>(body),
-        b"client-token" => read::<ClientToken>(body),
-        _ => read::<JoinToken>(body),
-    }
+    let _ = records::decode::<Task>(data);
+    let named = TABLES.iter().find(|table| table.name.as_bytes() == name);
+    read(named.unwrap_or(&TABLES[0]), body);
 }
 
-fn read<R: Record + PartialEq + Debug>(body: &[u8]) {
+fn read(table: &TableInfo, body: &[u8]) {
     let stored = frame(body);
-    let Ok(record) = table::decode::<R>(&stored) else {
+    let Ok((key, encoded)) = (table.rewrite)(&stored) else {
         return;
     };
-    let encoded = table::encode(&record).expect("a record can be written");
-    let again = table::decode::<R>(&encoded).expect("what was written can be read");
-    assert_eq!(again, record);
-    assert_eq!(table::encode(&again).ok(), Some(encoded));
-    let key = Key::new(format!("{}/{}", R::TABLE, record.name()));
-    if let Ok(key) = &key {
-        assert_eq!(record.key(), *key);
-        assert!(is_taken(key.clone(), &stored), "{key} is set aside");
-    }
-    let other = Key::new(format!("{}/another", R::TABLE)).expect("it is a key");
-    if key.as_ref() != Ok(&other) {
+    let again = (table.rewrite)(&encoded).expect("what was written can be read");
+    assert_eq!(again, (key.clone(), encoded));
+    assert!(is_taken(key.clone(), &stored), "{key} is set aside");
+    let other = Key::new(format!("{}/another", table.name)).expect("it is a key");
+    if key != other {
         assert!(
             !is_taken(other, &stored),
-            "{record:?} is taken under another key"
+            "{key} is taken under another key"
         );
     }
 }
@@ -75,15 +56,7 @@ fn is_taken(key: Key, value: &Bytes) -> bool {
     let is_taken = view.quarantined.is_empty();
     view.apply(&Event::Deleted { key }, 2);
     assert!(view.quarantined.is_empty());
-    let left = view.clusters.len()
-        + view.instances.len()
-        + view.services.len()
-        + view.tasks.len()
-        + view.task_definitions.len()
-        + view.families.len()
-        + view.client_tokens.len()
-        + view.join_tokens.len();
-    assert_eq!(left, 0, "a deleted record is left behind");
+    assert_eq!(view.count(), 0, "a deleted record is left behind");
     is_taken
 }
 
@@ -94,5 +67,5 @@ pub(crate) fn task() -> Task {
         .iter()
         .find(|entry| entry.key.as_str().starts_with("task/"));
     let task = task.expect("the installation has a task");
-    table::decode(&task.value).expect("its record can be read")
+    records::decode(&task.value).expect("its record can be read")
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::view::Change;
+use crate::change::Change;
 
 /// Changes that are kept. One commit makes at most 8,192, and whoever catches up does so at every
 /// decision; who has missed more makes anew what it keeps, which then costs as much.
@@ -32,7 +32,7 @@ impl ChangeLog {
     }
 
     /// An empty log whose numbers no reader of this one has seen.
-    pub(crate) fn after(&self) -> Self {
+    pub fn after(&self) -> Self {
         Self {
             first: self.end() + 1,
             kept: VecDeque::new(),

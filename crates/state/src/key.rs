@@ -69,7 +69,7 @@ impl Key {
     }
 
     /// A key below every valid one, to start a range at a revision.
-    pub(crate) fn lowest() -> Key {
+    pub fn lowest() -> Key {
         Key("".into())
     }
 }

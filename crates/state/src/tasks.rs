@@ -1,7 +1,9 @@
 //! The tasks of a view. Each is kept in one place, which everything that finds it refers to: a
 //! report on a task, of which there are more than of any other change, changes that place alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+#[allow(clippy::disallowed_types)]
+use std::collections::HashMap;
 
 use longshore_model::task::Task;
 use longshore_model::{ClusterName, InstanceId, ServiceName, TaskId};
@@ -17,6 +19,8 @@ pub struct Tasks {
 /// Where a task is in [`ClusterTasks::kept`], for as long as it is there.
 type Place = usize;
 
+// The map has no order, and is never gone through.
+#[allow(clippy::disallowed_types)]
 #[derive(Debug, Default)]
 struct ClusterTasks {
     kept: Vec<Option<Stored<Task>>>,
@@ -52,13 +56,13 @@ impl Tasks {
     }
 
     /// Those of a cluster, by id.
-    pub(crate) fn of_cluster(&self, cluster: &ClusterName) -> impl Iterator<Item = &Stored<Task>> {
+    pub fn of_cluster(&self, cluster: &ClusterName) -> impl Iterator<Item = &Stored<Task>> {
         let tasks = self.clusters.get(cluster);
         tasks.into_iter().flat_map(ClusterTasks::all)
     }
 
     /// Those of a service, by id.
-    pub(crate) fn of_service<'a>(
+    pub fn of_service<'a>(
         &'a self,
         cluster: &ClusterName,
         service: &ServiceName,
@@ -71,14 +75,14 @@ impl Tasks {
     }
 
     /// How many those are.
-    pub(crate) fn count_of_service(&self, cluster: &ClusterName, service: &ServiceName) -> usize {
+    pub fn count_of_service(&self, cluster: &ClusterName, service: &ServiceName) -> usize {
         let places = self.clusters.get(cluster);
         let places = places.and_then(|tasks| tasks.by_service.get(service));
         places.map_or(0, BTreeMap::len)
     }
 
     /// Those placed on an instance, by id.
-    pub(crate) fn of_instance<'a>(
+    pub fn of_instance<'a>(
         &'a self,
         cluster: &ClusterName,
         instance: InstanceId,
@@ -91,11 +95,7 @@ impl Tasks {
     }
 
     /// Takes over a task that is new or has changed. Returns it as it was.
-    pub(crate) fn put(
-        &mut self,
-        cluster: &ClusterName,
-        task: Stored<Task>,
-    ) -> Option<Stored<Task>> {
+    pub fn put(&mut self, cluster: &ClusterName, task: Stored<Task>) -> Option<Stored<Task>> {
         match self.clusters.get_mut(cluster) {
             Some(tasks) => tasks.put(task),
             None => self.clusters.entry(cluster.clone()).or_default().put(task),
@@ -103,7 +103,7 @@ impl Tasks {
     }
 
     /// Forgets a task.
-    pub(crate) fn remove(&mut self, cluster: &ClusterName, id: TaskId) -> Option<Stored<Task>> {
+    pub fn remove(&mut self, cluster: &ClusterName, id: TaskId) -> Option<Stored<Task>> {
         let tasks = self.clusters.get_mut(cluster)?;
         let task = tasks.remove(id)?;
         if tasks.by_id.is_empty() {

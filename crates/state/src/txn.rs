@@ -1,19 +1,34 @@
 //! A transaction over typed records, before it is committed.
 
+use std::any::Any;
 use std::sync::Arc;
 
-use crate::contract::{Commit, Guard, Revision, Write};
+use bytes::Bytes;
+
+use crate::commit::{Commit, Guard, Revision, Write};
 use crate::key::Key;
 use crate::table::{self, Record};
-use crate::underway::Made;
 use crate::view::Stored;
+
+/// A record of any table, its type taken away.
+pub type Noun = Arc<dyn Any + Send + Sync>;
+
+/// A record and what it was encoded as, so that it need not be decoded again.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// Its key.
+    pub key: Key,
+    /// The bytes that are written.
+    pub value: Bytes,
+    /// The record.
+    pub noun: Noun,
+}
 
 /// Guards and writes in the making.
 #[derive(Debug, Default)]
 pub struct Txn {
-    pub(crate) commit: Commit,
-    /// The records that it puts, so that they need not be decoded again.
-    pub(crate) made: Vec<Made>,
+    commit: Commit,
+    made: Vec<Made>,
     bytes: usize,
 }
 
@@ -21,6 +36,16 @@ impl Txn {
     /// Nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The commit, and the records that it puts.
+    pub fn into_parts(self) -> (Commit, Vec<Made>) {
+        (self.commit, self.made)
+    }
+
+    /// The commit as far as it is made.
+    pub fn commit(&self) -> &Commit {
+        &self.commit
     }
 
     /// The commit holds only if this record is as it was read.
@@ -76,6 +101,11 @@ impl Txn {
     pub fn delete<R: Record>(&mut self, read: &Stored<R>) {
         self.guard(read);
         self.commit.writes.push(Write::Delete { key: read.key() });
+    }
+
+    /// Removes whatever stands under a key, also what does not decode.
+    pub fn delete_key(&mut self, key: Key) {
+        self.commit.writes.push(Write::Delete { key });
     }
 
     /// The commit holds only if this is so: the fence of a leader.

@@ -87,9 +87,9 @@ mod tests {
     use super::*;
     use crate::contract::{BoxFuture, Commit, CommitError, Entry, Snapshot};
     use crate::coordination::{Leadership, Presence};
-    use crate::key::Key;
     use crate::memory::Memory;
     use crate::watch::{Watch, WatchError};
+    use longshore_state::Key;
 
     /// A store that counts how often it is asked how far it is, and answers when it may.
     #[derive(Default)]

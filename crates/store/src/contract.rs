@@ -9,22 +9,17 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use longshore_state::Key;
+
+pub use longshore_state::{Commit, Entry, Guard, Revision, Snapshot, Write};
 
 use crate::coordination::{Leadership, Presence};
-use crate::key::Key;
 use crate::watch::{Watch, WatchError};
-
-/// A point in the history of the keyspace. 0 is before anything; a commit that changes something
-/// gets a larger one than every commit that was acknowledged before it was made. Commits of
-/// different keys made at the same time may share one. Not necessarily contiguous: a backend may
-/// share its counter.
-pub type Revision = u64;
 
 /// Largest value, in bytes. The largest ECS noun is a task definition, 64 KiB on the wire; 1 MiB
 /// leaves room for what we keep beside it and stays under etcd's default request size of 1.5 MiB.
@@ -53,154 +48,47 @@ impl Bounds {
 /// `--max-request-bytes`, 1.5 MiB unless it is told otherwise.
 pub const MAX_COMMIT_BYTES: usize = 8 * 1024 * 1024;
 
-/// One record and the revision of the commit that last put it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Name of the record.
-    pub key: Key,
-    /// Opaque bytes; their framing belongs to the caller.
-    pub value: Bytes,
-    /// Revision of the commit that last put this key.
-    pub revision: Revision,
-}
-
-/// Every entry under a prefix, all read at one revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The revision the entries were read at. A watch after it misses nothing.
-    pub revision: Revision,
-    /// The entries, in key order.
-    pub entries: Vec<Entry>,
-}
-
-/// What must still be true for a commit to happen. All guards are decided against the keyspace as
-/// it was before the commit's own writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Guard {
-    /// The key was last put at exactly this revision. Revision 0 means that it is absent.
-    Unchanged {
-        /// The guarded key.
-        key: Key,
-        /// The revision it was read at.
-        revision: Revision,
-    },
-    /// The key does not exist.
-    Absent {
-        /// The guarded key.
-        key: Key,
-    },
-    /// No key that exists under the prefix was put after this revision. Deletes are not seen.
-    NoneNewer {
-        /// A literal string prefix: end it with `/` to mean a table. Empty means every key.
-        prefix: String,
-        /// The revision the prefix was listed at.
-        revision: Revision,
-    },
-}
-
-impl fmt::Display for Guard {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Guard::Unchanged { key, revision } => write!(out, "{key} unchanged since {revision}"),
-            Guard::Absent { key } => write!(out, "{key} absent"),
-            Guard::NoneNewer { prefix, revision } => {
-                write!(out, "nothing under {prefix:?} newer than {revision}")
-            }
+/// Checks a commit against the limits that every backend holds, and its own bounds. Backends
+/// call it before anything else.
+///
+/// # Errors
+/// [`CommitError::Empty`], [`CommitError::DuplicateKey`] or [`CommitError::TooLarge`].
+pub fn validate(commit: &Commit, bounds: Bounds) -> Result<(), CommitError> {
+    if commit.writes.is_empty() {
+        return Err(CommitError::Empty);
+    }
+    let within = |what: &'static str, actual: usize, limit: usize| {
+        if actual > limit {
+            return Err(CommitError::TooLarge {
+                what,
+                key: None,
+                actual,
+                limit,
+            });
+        }
+        Ok(())
+    };
+    within("number of writes", commit.writes.len(), bounds.writes)?;
+    within("number of guards", commit.guards.len(), bounds.guards)?;
+    let mut keys = BTreeSet::new();
+    for write in &commit.writes {
+        if let Write::Put { key, value } = write
+            && value.len() > MAX_VALUE_BYTES
+        {
+            return Err(CommitError::TooLarge {
+                what: "value's length in bytes",
+                key: Some(key.clone()),
+                actual: value.len(),
+                limit: MAX_VALUE_BYTES,
+            });
+        }
+        if !keys.insert(write.key()) {
+            return Err(CommitError::DuplicateKey {
+                key: write.key().clone(),
+            });
         }
     }
-}
-
-/// One change to one key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Write {
-    /// Sets the value, whether or not the key existed. Putting an equal value is a change.
-    Put {
-        /// The key to set.
-        key: Key,
-        /// Its new value, at most [`MAX_VALUE_BYTES`].
-        value: Bytes,
-    },
-    /// Removes the key. Does nothing when it is absent.
-    Delete {
-        /// The key to remove.
-        key: Key,
-    },
-}
-
-impl Write {
-    /// The key this write changes.
-    pub fn key(&self) -> &Key {
-        match self {
-            Write::Put { key, .. } | Write::Delete { key } => key,
-        }
-    }
-}
-
-/// Writes that happen together if every guard holds, and not at all otherwise.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Commit {
-    /// What must hold, decided in order; as many as the store's [`Bounds`] say. May be empty.
-    pub guards: Vec<Guard>,
-    /// What to change; at least one, as many as the store's [`Bounds`] say, no key twice.
-    pub writes: Vec<Write>,
-}
-
-impl Commit {
-    /// Checks the limits that every backend holds, and its own bounds. Backends call it before
-    /// anything else.
-    ///
-    /// # Errors
-    /// [`CommitError::Empty`], [`CommitError::DuplicateKey`] or [`CommitError::TooLarge`].
-    pub fn validate(&self, bounds: Bounds) -> Result<(), CommitError> {
-        if self.writes.is_empty() {
-            return Err(CommitError::Empty);
-        }
-        let within = |what: &'static str, actual: usize, limit: usize| {
-            if actual > limit {
-                return Err(CommitError::TooLarge {
-                    what,
-                    key: None,
-                    actual,
-                    limit,
-                });
-            }
-            Ok(())
-        };
-        within("number of writes", self.writes.len(), bounds.writes)?;
-        within("number of guards", self.guards.len(), bounds.guards)?;
-        let mut keys = BTreeSet::new();
-        for write in &self.writes {
-            if let Write::Put { key, value } = write
-                && value.len() > MAX_VALUE_BYTES
-            {
-                return Err(CommitError::TooLarge {
-                    what: "value's length in bytes",
-                    key: Some(key.clone()),
-                    actual: value.len(),
-                    limit: MAX_VALUE_BYTES,
-                });
-            }
-            if !keys.insert(write.key()) {
-                return Err(CommitError::DuplicateKey {
-                    key: write.key().clone(),
-                });
-            }
-        }
-        within("commit's length in bytes", self.bytes(), MAX_COMMIT_BYTES)
-    }
-
-    /// Bytes of keys, prefixes and values, as [`MAX_COMMIT_BYTES`] counts them.
-    pub fn bytes(&self) -> usize {
-        let guards = self.guards.iter().map(|guard| match guard {
-            Guard::Unchanged { key, .. } | Guard::Absent { key } => key.as_str().len(),
-            Guard::NoneNewer { prefix, .. } => prefix.len(),
-        });
-        let writes = self.writes.iter().map(|write| match write {
-            Write::Put { key, value } => key.as_str().len() + value.len(),
-            Write::Delete { key } => key.as_str().len(),
-        });
-        guards.sum::<usize>() + writes.sum::<usize>()
-    }
+    within("commit's length in bytes", commit.bytes(), MAX_COMMIT_BYTES)
 }
 
 /// Why a commit was refused.

@@ -12,10 +12,10 @@ use crate::contract::{
     Unreachable,
 };
 use crate::progress::Progress;
-use crate::txn::Txn;
 use crate::underway::Underway;
-use crate::view::{Change, View, task_change};
 use crate::watch::{Batch, Watch, WatchError};
+use longshore_state::Txn;
+use longshore_state::{Change, View};
 
 /// Batches of changes a subscriber may lag behind before it must look at everything again.
 const CHANGE_BACKLOG: usize = 4096;
@@ -73,7 +73,8 @@ impl Db {
     /// batch of the watch with [`Db::apply`], or a new list with [`Db::replace`]. For simulations,
     /// which decide when the view moves. A subscriber may lag `backlog` batches behind.
     pub fn at(store: Arc<dyn Store>, snapshot: Snapshot, backlog: usize) -> Self {
-        let view = View::from_snapshot(snapshot);
+        let mut view = View::from_snapshot(snapshot);
+        log_set_aside(&mut view);
         Self {
             barrier: Barrier::new(Arc::clone(&store)),
             store,
@@ -105,7 +106,9 @@ impl Db {
                 .flat_map(|batch| batch.events.iter().map(|_| batch.revision));
             let apply = |((event, revision), noun)| view.apply_known(event, revision, noun);
             let known = events().zip(revisions).zip(nouns);
-            known.filter_map(apply).collect::<Vec<_>>()
+            let changes = known.filter_map(apply).collect::<Vec<_>>();
+            log_set_aside(&mut view);
+            changes
         };
         let spent = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.applying.fetch_add(spent, Ordering::Relaxed);
@@ -126,14 +129,15 @@ impl Db {
     /// there no more.
     pub fn replace(&self, snapshot: Snapshot) {
         let mut view = View::from_snapshot(snapshot);
+        log_set_aside(&mut view);
         let revision = view.revision;
-        let mut changes = everything(&view);
+        let mut changes = view.everything();
         let mut held = self.view.write().unwrap_or_else(PoisonError::into_inner);
         view.changes = held.changes.after();
         let before = std::mem::replace(&mut *held, view);
         drop(held);
         self.underway.clear();
-        changes.extend(everything(&before));
+        changes.extend(before.everything());
         changes.sort_unstable();
         changes.dedup();
         self.progress.reached(revision);
@@ -244,8 +248,9 @@ impl Db {
             return Ok(self.view().revision);
         }
         let seen = self.view().revision;
-        let passage = self.underway.enter(txn.made);
-        match self.store.commit(txn.commit).await {
+        let (commit, made) = txn.into_parts();
+        let passage = self.underway.enter(made);
+        match self.store.commit(commit).await {
             Ok(revision) => {
                 passage.stands();
                 match tokio::time::timeout(CALL_LIMIT, self.progress.reach(revision)).await {
@@ -288,24 +293,11 @@ impl Db {
     }
 }
 
-/// Every change a view could announce.
-fn everything(view: &View) -> Vec<Change> {
-    let clusters = view.clusters.keys().cloned().map(Change::Cluster);
-    let instances = view
-        .instances
-        .keys()
-        .map(|(cluster, id)| Change::Instance(cluster.clone(), *id));
-    let services = view
-        .services
-        .keys()
-        .map(|(cluster, name)| Change::Service(cluster.clone(), name.clone()));
-    let tasks = view.tasks.iter();
-    let tasks = tasks.map(|(cluster, task)| task_change(cluster, task, true));
-    clusters
-        .chain(instances)
-        .chain(services)
-        .chain(tasks)
-        .collect()
+/// Tells the log what a view set aside.
+fn log_set_aside(view: &mut View) {
+    for (key, error) in view.take_set_aside() {
+        tracing::error!(%key, %error, "a record does not decode and is set aside");
+    }
 }
 
 #[cfg(test)]
@@ -320,9 +312,9 @@ mod tests {
 
     use super::*;
     use crate::contract::{Commit, Write};
-    use crate::key::Key;
     use crate::memory::Memory;
     use crate::watch::HistoryLimit;
+    use longshore_state::Key;
 
     fn cluster(created: i64) -> Cluster {
         Cluster {
@@ -398,7 +390,7 @@ mod tests {
         count_up(&db).await;
         assert_eq!(db.view().clusters.len(), 1);
         let mut txn = Txn::new();
-        txn.commit.writes.push(Write::Delete { key: bad });
+        txn.delete_key(bad);
         db.commit(txn).await.unwrap();
         assert!(db.view().quarantined.is_empty());
     }

@@ -48,15 +48,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use longshore_model::replica::Replica;
 
+use crate::contract::validate;
 use crate::contract::{
     Bounds, BoxFuture, Commit, CommitError, Entry, ReadError, Revision, Snapshot, Store,
     Unavailable, Write,
 };
 use crate::coordination::{Leadership, Presence};
 use crate::index::Index;
-use crate::key::{Key, KeyError};
 use crate::table;
 use crate::watch::{Batch, History, HistoryLimit, Watch, WatchError};
+use longshore_state::{Key, KeyError};
 
 use disk::{Disk, Meta, NO_LOG};
 use layers::{Changes, Layers};
@@ -360,7 +361,7 @@ impl Store for Embedded {
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>> {
         Box::pin(async move {
-            commit.validate(Self::BOUNDS)?;
+            validate(&commit, Self::BOUNDS)?;
             self.history.check_available()?;
             self.writer.commit(commit).await
         })

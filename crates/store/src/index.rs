@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use crate::contract::{Guard, Revision, Write};
-use crate::key::Key;
 use crate::watch::{Batch, Event};
+use longshore_state::Key;
 
 /// The keyspace without its values. As large as the keys that exist; their text is shared.
 #[derive(Debug, Default)]

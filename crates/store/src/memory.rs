@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use crate::contract::validate;
 use crate::contract::{
     BoxFuture, Commit, CommitError, Entry, ReadError, Revision, Snapshot, Store, Unavailable, Write,
 };
 use crate::coordination::{Leadership, Presence};
 use crate::index::Index;
-use crate::key::Key;
 use crate::watch::{Batch, History, HistoryLimit, Watch, WatchError};
+use longshore_state::Key;
 
 /// The contract over a map under a mutex. Never [`Unavailable`]; "durable" means "in the map".
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl Memory {
     }
 
     fn commit_now(&self, commit: Commit) -> Result<Revision, CommitError> {
-        commit.validate(self.bounds())?;
+        validate(&commit, self.bounds())?;
         let mut state = self.state();
         if let Some(guard) = state.index.first_broken(&commit.guards) {
             return Err(CommitError::Conflict {

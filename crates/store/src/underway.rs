@@ -1,25 +1,12 @@
 //! Records on their way to the store, as they were before they were encoded, so that the view need
 //! not decode what this process has just encoded.
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::key::Key;
-use crate::watch::Event;
-
-/// A record of any table.
-pub(crate) type Noun = Arc<dyn Any + Send + Sync>;
-
-/// A record and what it was encoded as.
-#[derive(Debug, Clone)]
-pub(crate) struct Made {
-    pub(crate) key: Key,
-    pub(crate) value: Bytes,
-    pub(crate) noun: Noun,
-}
+use longshore_state::{Event, Key, Made, Noun};
 
 /// What is being committed, by key. A hint: whoever finds nothing here decodes, which gives the
 /// same. Of two commits of one key that are under way at once only the later is kept.
@@ -116,6 +103,8 @@ impl Drop for Passage<'_> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::contract::Entry;
 

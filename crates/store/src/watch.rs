@@ -9,8 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::contract::{Entry, ReadError, Revision, Unavailable, Unreachable, Write};
-use crate::key::Key;
+use longshore_state::{Entry, Revision, Write};
+
+pub use longshore_state::Event;
+
+use crate::contract::{ReadError, Unavailable, Unreachable};
 
 /// How much of the past a store keeps for watches. The oldest commits go when either bound is
 /// passed; the newest is always kept.
@@ -43,34 +46,13 @@ pub struct Batch {
     pub events: Vec<Event>,
 }
 
-/// One change to one key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The key was put; the entry's revision is that of its batch.
-    Put(Entry),
-    /// The key existed and was removed.
-    Deleted {
-        /// The removed key.
-        key: Key,
-    },
-}
-
-impl Event {
-    /// The key that changed.
-    pub fn key(&self) -> &Key {
-        match self {
-            Event::Put(entry) => &entry.key,
-            Event::Deleted { key } => key,
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        let value = match self {
-            Event::Put(entry) => entry.value.len(),
-            Event::Deleted { .. } => 0,
-        };
-        size_of::<Event>() + self.key().as_str().len() + value
-    }
+/// What an event counts for in a history.
+fn event_bytes(event: &Event) -> usize {
+    let value = match event {
+        Event::Put(entry) => entry.value.len(),
+        Event::Deleted { .. } => 0,
+    };
+    size_of::<Event>() + event.key().as_str().len() + value
 }
 
 impl Batch {
@@ -101,7 +83,7 @@ impl Batch {
     }
 
     fn bytes(&self) -> usize {
-        size_of::<Batch>() + self.events.iter().map(Event::bytes).sum::<usize>()
+        size_of::<Batch>() + self.events.iter().map(event_bytes).sum::<usize>()
     }
 }
 
@@ -390,6 +372,8 @@ impl Watch {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use bytes::Bytes;
+
+    use longshore_state::Key;
 
     use super::*;
 

@@ -13,9 +13,10 @@ pub(crate) const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("proto", &[]),
     ("scheduler", &["model"]),
+    ("state", &["model"]),
     ("reconcile", &["model", "scheduler"]),
     ("supervisor", &["model"]),
-    ("store", &["model"]),
+    ("store", &["model", "state"]),
     ("door", &["model", "store"]),
     ("ecs", &["door", "model", "proto", "store"]),
     (
@@ -68,10 +69,17 @@ pub(crate) const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 ];
 
 /// The crates that decide.
-pub(crate) const PURE: &[&str] = &["model", "scheduler", "reconcile", "supervisor"];
+pub(crate) const PURE: &[&str] = &["model", "state", "scheduler", "reconcile", "supervisor"];
 
 /// What a pure crate may depend on, and what only its tests may.
-const PURE_DEPENDENCIES: &[&str] = &["regex", "serde", "serde_json", "thiserror"];
+const PURE_DEPENDENCIES: &[&str] = &[
+    "bytes",
+    "crc32c",
+    "regex",
+    "serde",
+    "serde_json",
+    "thiserror",
+];
 const PURE_DEV_DEPENDENCIES: &[&str] = &["proptest"];
 
 /// Licences that allow us to ship binaries under Apache-2.0 without more than a notice.

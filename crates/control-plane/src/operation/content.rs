@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
-use longshore_model::replica::Replica;
+use longshore_store::table::list::TableInfo;
 use longshore_store::table::{self, Installation};
 use longshore_store::{Entry, Key, ReadError, Revision, Store};
 
@@ -28,9 +28,10 @@ impl Content {
     pub async fn read(store: &dyn Store) -> Result<Content, ReadError> {
         let snapshot = store.list("").await?;
         let is_unfinished = snapshot.entries.iter().any(|entry| is_marker(&entry.key));
-        let replicas = table::prefix::<Replica>();
-        let lasts =
-            |entry: &Entry| !is_marker(&entry.key) && !entry.key.as_str().starts_with(&replicas);
+        let lasts = |entry: &Entry| {
+            let ends = TableInfo::of(&entry.key).is_some_and(|table| !table.is_lasting);
+            !is_marker(&entry.key) && !ends
+        };
         let entries = snapshot.entries.into_iter().filter(lasts);
         Ok(Content {
             revision: snapshot.revision,

@@ -4,13 +4,11 @@
 use std::fmt;
 
 use bytes::Bytes;
-use longshore_model::cluster::Cluster;
-use longshore_model::instance::Instance;
-use longshore_model::service::{Service, ServiceStatus};
+use longshore_model::service::ServiceStatus;
 use longshore_model::task::Task;
-use longshore_model::task_definition::TaskDefinition;
 use longshore_model::{ClusterName, Family};
-use longshore_store::table::{self, ClientToken, FamilyCounter, Installation, JoinToken, Record};
+use longshore_store::table::Record;
+use longshore_store::table::list::TableInfo;
 use longshore_store::{Entry, Key, Snapshot, View};
 
 use super::Content;
@@ -64,32 +62,16 @@ pub fn inspect(content: &Content) -> Vec<Finding> {
     findings
 }
 
-/// Whether the record decodes, and is kept under its own name.
+/// Whether the record is one of its table's, and the one that its key names.
 fn decode(key: &Key, value: &[u8]) -> Result<(), String> {
-    fn read<R: Record>(key: &Key, value: &[u8]) -> Result<(), String> {
-        let record: R =
-            table::decode(value).map_err(|error| match std::error::Error::source(&error) {
-                Some(cause) => format!("{error}: {cause}"),
-                None => error.to_string(),
-            })?;
-        match record.key() == *key {
-            true => Ok(()),
-            false => Err(format!("the record is {}'s", record.key())),
-        }
-    }
-    let table = key.as_str().split('/').next().unwrap_or_default();
-    match table {
-        Cluster::TABLE => read::<Cluster>(key, value),
-        Instance::TABLE => read::<Instance>(key, value),
-        Service::TABLE => read::<Service>(key, value),
-        Task::TABLE => read::<Task>(key, value),
-        TaskDefinition::TABLE => read::<TaskDefinition>(key, value),
-        FamilyCounter::TABLE => read::<FamilyCounter>(key, value),
-        ClientToken::TABLE => read::<ClientToken>(key, value),
-        JoinToken::TABLE => read::<JoinToken>(key, value),
-        Installation::TABLE => read::<Installation>(key, value),
-        _ => Err(format!("this version has no table {table}")),
-    }
+    let Some(table) = TableInfo::of(key) else {
+        let table = key.as_str().split('/').next().unwrap_or_default();
+        return Err(format!("this version has no table {table}"));
+    };
+    (table.check)(key, value).map_err(|error| match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    })
 }
 
 struct References<'a> {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Noun, Record};
+use crate::view::View;
 
 /// An account setting. Writer: the API (PutAccountSetting, PutAccountSettingDefault,
 /// DeleteAccountSetting).
@@ -32,6 +33,18 @@ impl Record for AccountSetting {
 
     fn name(&self) -> String {
         Self::record_name(&self.name, self.principal.as_deref())
+    }
+}
+
+impl Noun for AccountSetting {
+    type Name = String;
+
+    fn name_in(&self, _: &View) -> Self::Name {
+        self.name()
+    }
+
+    fn parse_name(text: &str) -> Option<Self::Name> {
+        Some(text.to_owned())
     }
 }
 

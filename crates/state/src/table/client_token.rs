@@ -4,7 +4,8 @@
 use longshore_model::{ClusterName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Noun, Record};
+use crate::view::View;
 
 /// A used client token. Writer: the API; the reaper removes it after its time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,5 +39,17 @@ impl Record for ClientToken {
 
     fn name(&self) -> String {
         Self::record_name(&self.operation, &self.cluster, &self.token)
+    }
+}
+
+impl Noun for ClientToken {
+    type Name = String;
+
+    fn name_in(&self, _: &View) -> Self::Name {
+        self.name()
+    }
+
+    fn parse_name(text: &str) -> Option<Self::Name> {
+        Some(text.to_owned())
     }
 }

@@ -3,7 +3,8 @@
 use longshore_model::Family;
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Noun, Record};
+use crate::view::View;
 
 /// The counter of a family. Writer: the API (RegisterTaskDefinition).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,5 +20,17 @@ impl Record for FamilyCounter {
 
     fn name(&self) -> String {
         self.family.to_string()
+    }
+}
+
+impl Noun for FamilyCounter {
+    type Name = Family;
+
+    fn name_in(&self, _: &View) -> Self::Name {
+        self.family.clone()
+    }
+
+    fn parse_name(text: &str) -> Option<Self::Name> {
+        text.parse().ok()
     }
 }

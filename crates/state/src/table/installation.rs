@@ -3,7 +3,8 @@
 use longshore_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Noun, Record};
+use crate::view::View;
 
 /// What is the same on every control plane. Writer: the first one that starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,5 +28,15 @@ impl Record for Installation {
 
     fn name(&self) -> String {
         Self::NAME.to_owned()
+    }
+}
+
+impl Noun for Installation {
+    type Name = ();
+
+    fn name_in(&self, _: &View) {}
+
+    fn parse_name(text: &str) -> Option<Self::Name> {
+        (text == Self::NAME).then_some(())
     }
 }

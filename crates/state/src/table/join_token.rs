@@ -3,7 +3,8 @@
 use longshore_model::{ClusterName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Noun, Record};
+use crate::view::View;
 
 /// A join token. Writers: the control plane makes it and counts its uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,5 +26,17 @@ impl Record for JoinToken {
 
     fn name(&self) -> String {
         self.id.clone()
+    }
+}
+
+impl Noun for JoinToken {
+    type Name = String;
+
+    fn name_in(&self, _: &View) -> Self::Name {
+        self.id.clone()
+    }
+
+    fn parse_name(text: &str) -> Option<Self::Name> {
+        Some(text.to_owned())
     }
 }

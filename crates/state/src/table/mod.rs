@@ -1,4 +1,5 @@
-//! Typed tables over the keyspace: one file per noun says its key and nothing else.
+//! Typed tables over the keyspace: one file for each noun says its key and what else its table
+//! needs, and [`list`] names all of them once.
 //!
 //! A record is `format byte, CRC-32C of the body (4 bytes, big endian), body as JSON`. The format
 //! number is bumped when a body of the new form cannot be read by the old code. A record that does
@@ -11,24 +12,29 @@ mod family;
 mod installation;
 mod instance;
 mod join_token;
+pub mod list;
 mod replica;
 mod service;
 mod task;
 mod task_definition;
 
-use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::change::Change;
 use crate::key::Key;
+use crate::view::{Stored, View};
 
 pub use account_setting::AccountSetting;
 pub use client_token::ClientToken;
 pub use family::FamilyCounter;
 pub use installation::Installation;
 pub use join_token::JoinToken;
+pub use task::task_change;
 
 /// The format this build writes. In format 1 what is empty was written down too.
 pub const RECORD_FORMAT: u8 = 2;
@@ -38,8 +44,8 @@ const OLDEST_FORMAT: u8 = 1;
 
 const HEADER_BYTES: usize = 5;
 
-/// What a thread keeps to write bodies in; few are longer.
-const KEPT_BODY_BYTES: usize = 64 * 1024;
+/// Most bodies are shorter.
+const USUAL_BODY_BYTES: usize = 2048;
 
 /// A noun that is stored.
 pub trait Record: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
@@ -53,6 +59,109 @@ pub trait Record: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync
     fn key(&self) -> Key {
         key::<Self>(&self.name())
     }
+}
+
+/// A record as the view keeps it: by what it is found, and what is announced of it.
+pub trait Noun: Record {
+    /// What the view finds it by.
+    type Name: Ord;
+
+    /// Its own. Parts that other records have as well are those of the view, so that they share
+    /// their text.
+    fn name_in(&self, view: &View) -> Self::Name;
+
+    /// Reads the part of a key after the table.
+    fn parse_name(text: &str) -> Option<Self::Name>;
+
+    /// What is announced when it was written. `before` is what stood there; `is_intact` says that
+    /// no record of the view is set aside.
+    fn change(
+        name: &Self::Name,
+        before: Option<&Stored<Self>>,
+        after: &Stored<Self>,
+        is_intact: bool,
+    ) -> Option<Change> {
+        let _ = (name, before, after, is_intact);
+        None
+    }
+
+    /// What is announced when it was removed.
+    fn removed(name: &Self::Name, before: &Stored<Self>) -> Option<Change> {
+        let _ = (name, before);
+        None
+    }
+
+    /// What is announced when it does not decode.
+    fn damaged(name: Self::Name) -> Option<Change> {
+        let _ = name;
+        None
+    }
+}
+
+/// Where the view keeps the records of one table.
+pub trait Shelf<R: Noun> {
+    /// Takes over a record that is new or has changed. Returns it as it was.
+    fn put(&mut self, name: &R::Name, record: Stored<R>) -> Option<Stored<R>>;
+
+    /// Forgets a record. Returns it as it was.
+    fn remove(&mut self, name: &R::Name) -> Option<Stored<R>>;
+
+    /// How many records there are.
+    fn len(&self) -> usize;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds what would be announced if everything here were gone.
+    fn announce(&self, changes: &mut Vec<Change>);
+}
+
+impl<R: Noun<Name: Clone>> Shelf<R> for BTreeMap<R::Name, Stored<R>> {
+    fn put(&mut self, name: &R::Name, record: Stored<R>) -> Option<Stored<R>> {
+        self.insert(name.clone(), record)
+    }
+
+    fn remove(&mut self, name: &R::Name) -> Option<Stored<R>> {
+        self.remove(name)
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn announce(&self, changes: &mut Vec<Change>) {
+        changes.extend(
+            self.iter()
+                .filter_map(|(name, record)| R::removed(name, record)),
+        );
+    }
+}
+
+/// A table with one record.
+impl<R: Noun<Name = ()>> Shelf<R> for Option<Stored<R>> {
+    fn put(&mut self, (): &(), record: Stored<R>) -> Option<Stored<R>> {
+        self.replace(record)
+    }
+
+    fn remove(&mut self, (): &()) -> Option<Stored<R>> {
+        self.take()
+    }
+
+    fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    fn announce(&self, changes: &mut Vec<Change>) {
+        changes.extend(self.iter().filter_map(|record| R::removed(&(), record)));
+    }
+}
+
+/// `A/B`, the two parts of a name.
+fn parse_pair<A: FromStr, B: FromStr>(text: &str) -> Option<(A, B)> {
+    let (a, b) = text.split_once('/')?;
+    Some((a.parse().ok()?, b.parse().ok()?))
 }
 
 /// The key of a record with this name. Names are validated nouns, so every key is legal.
@@ -99,20 +208,14 @@ pub enum DecodeError {
 /// # Errors
 /// Only if a noun cannot be written as JSON, which no noun of ours does.
 pub fn encode<R: Record>(record: &R) -> Result<Bytes, serde_json::Error> {
-    thread_local! {
-        /// Where bodies are written before their length is known; it grows once and not each time.
-        static BODY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
-    BODY.with_borrow_mut(|body| {
-        body.clear();
-        body.shrink_to(KEPT_BODY_BYTES);
-        serde_json::to_writer(&mut *body, record)?;
-        let mut bytes = BytesMut::with_capacity(HEADER_BYTES + body.len());
-        bytes.put_u8(RECORD_FORMAT);
-        bytes.put_u32(crc32c::crc32c(body));
-        bytes.put_slice(body);
-        Ok(bytes.freeze())
-    })
+    // The bytes are kept for long, so they are as many as are needed, which shows at the end.
+    let mut body = Vec::with_capacity(USUAL_BODY_BYTES);
+    serde_json::to_writer(&mut body, record)?;
+    let mut bytes = BytesMut::with_capacity(HEADER_BYTES + body.len());
+    bytes.put_u8(RECORD_FORMAT);
+    bytes.put_u32(crc32c::crc32c(&body));
+    bytes.put_slice(&body);
+    Ok(bytes.freeze())
 }
 
 /// Reads a record.

@@ -2,12 +2,26 @@
 
 use longshore_model::replica::Replica;
 
-use super::Record;
+use super::{Noun, Record};
+use crate::view::View;
+use longshore_model::ReplicaId;
 
 impl Record for Replica {
     const TABLE: &'static str = "replica";
 
     fn name(&self) -> String {
         self.id.to_string()
+    }
+}
+
+impl Noun for Replica {
+    type Name = ReplicaId;
+
+    fn name_in(&self, _: &View) -> Self::Name {
+        self.id
+    }
+
+    fn parse_name(text: &str) -> Option<Self::Name> {
+        text.parse().ok()
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::linear::{self, Model, Timed, Violation};
 use crate::contract::{Commit, Entry, Guard, Revision, Write};
-use crate::key::Key;
+use longshore_state::Key;
 
 /// A call to a store and what it was told.
 #[derive(Debug, Clone)]

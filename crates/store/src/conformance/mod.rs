@@ -30,8 +30,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::contract::{Commit, Entry, Revision, Snapshot, Store, Write};
-use crate::key::Key;
 use crate::watch::{Batch, HistoryLimit, Watch};
+use longshore_state::Key;
 
 /// Runs every case, each on a store of its own made by `make`.
 pub async fn run(make: impl AsyncFn(HistoryLimit) -> Arc<dyn Store>) {

@@ -19,8 +19,10 @@ use longshore_model::{
 };
 
 use crate::contract::{Commit, CommitError, Store, Write};
-use crate::key::Key;
-use crate::table::{self, FamilyCounter, Installation, Record};
+use crate::table::{
+    self, AccountSetting, ClientToken, FamilyCounter, Installation, JoinToken, Record,
+};
+use longshore_state::Key;
 
 /// Tasks on one container instance.
 const TASKS_PER_INSTANCE: usize = 50;
@@ -74,6 +76,30 @@ pub fn population(services: usize, tasks: usize) -> Vec<(Key, Bytes)> {
         };
         put(&mut records, &counter);
     }
+    let client_token = ClientToken {
+        operation: "RunTask".to_owned(),
+        cluster: cluster.clone(),
+        token: "deploy 17".to_owned(),
+        request_digest: "ef".repeat(32),
+        made: vec!["0".repeat(32)],
+        failures: "[]".to_owned(),
+        used_at: Timestamp::default(),
+    };
+    put(&mut records, &client_token);
+    let join_token = JoinToken {
+        id: "0123456789abcdef".to_owned(),
+        secret_digest: "01".repeat(32),
+        cluster: cluster.clone(),
+        uses_left: 1,
+        expires_at: Timestamp::from_millis(3_600_000),
+    };
+    put(&mut records, &join_token);
+    let setting = AccountSetting {
+        name: "containerInsights".to_owned(),
+        principal: None,
+        value: "enabled".to_owned(),
+    };
+    put(&mut records, &setting);
     for n in 0..tasks.div_ceil(TASKS_PER_INSTANCE) {
         put(&mut records, &instance(&cluster, n));
     }
@@ -255,4 +281,26 @@ fn task(cluster: &ClusterName, n: usize, of: Option<usize>, definition: &TaskDef
     };
     task.apply_report(&report, at);
     task
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::list::TABLES;
+
+    #[test]
+    fn every_table_that_lasts_has_a_record() {
+        let records = population(1, 1);
+        for table in TABLES.iter().filter(|table| table.is_lasting) {
+            let own = format!("{}/", table.name);
+            let mut of_table = records
+                .iter()
+                .filter(|(key, _)| key.as_str().starts_with(&own));
+            let first = of_table.next();
+            assert!(first.is_some(), "the population lacks a {}", table.name);
+            for (key, value) in first.into_iter().chain(of_table) {
+                assert!((table.check)(key, value).is_ok(), "{key}");
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use super::keyspace::{self, Call, Outcome};
 use super::linear::Timed;
 use super::{delete, key, put};
 use crate::contract::{Commit, CommitError, Entry, Guard, ReadError, Revision, Snapshot, Store};
-use crate::key::Key;
+use longshore_state::Key;
 
 /// Notes every call made through its clients and what it was told.
 #[derive(Debug, Default)]

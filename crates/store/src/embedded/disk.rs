@@ -19,7 +19,7 @@ use redb::{
 
 use crate::contract::{Entry, Revision};
 use crate::index::Index;
-use crate::key::Key;
+use longshore_state::Key;
 
 use super::layers::Changes;
 use super::medium::{Lent, Medium};

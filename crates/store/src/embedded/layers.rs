@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::contract::{Entry, Revision, Snapshot};
-use crate::key::Key;
 use crate::watch::{Batch, Event};
+use longshore_state::Key;
 
 use super::disk::{Disk, LogMeta};
 

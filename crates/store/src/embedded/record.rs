@@ -21,8 +21,8 @@
 use bytes::Bytes;
 
 use crate::contract::{Entry, Revision};
-use crate::key::Key;
 use crate::watch::{Batch, Event};
+use longshore_state::Key;
 
 /// Records begin at multiples of this, in bytes: a page of the kernel's cache, and what disks of
 /// any kind write whole. No write touches a block that holds what was acknowledged.

@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::contract::{CALL_LIMIT, Unavailable};
-use crate::key::Key;
 use crate::watch::History;
+use longshore_state::Key;
 
 use super::committer::{Committer, Outcome};
 use super::follower::Followed;

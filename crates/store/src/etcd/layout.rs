@@ -13,7 +13,7 @@
 
 use etcd_client::GetOptions;
 
-use crate::key::Key;
+use longshore_state::Key;
 
 /// The keys of one installation.
 #[derive(Debug, Clone)]

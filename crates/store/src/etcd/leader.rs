@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::contract::{CALL_LIMIT, Guard, ReadError};
 use crate::coordination::{LEADER_KEY, Leadership, Term};
-use crate::key::Key;
+use longshore_state::Key;
 
 use super::layout::Layout;
 use super::lease::{Lease, Renewed};

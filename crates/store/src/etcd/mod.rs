@@ -52,13 +52,14 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::contract::validate;
 use crate::contract::{
     BoxFuture, CALL_LIMIT, CALL_MARGIN, Commit, CommitError, Entry, ReadError, Revision, Snapshot,
     Store, Unreachable,
 };
 use crate::coordination::{Leadership, Presence};
-use crate::key::Key;
 use crate::watch::{History, Watch, WatchError};
+use longshore_state::Key;
 
 use committer::Committer;
 use follower::{Followed, Follower, read_head};
@@ -309,7 +310,7 @@ impl Etcd {
     }
 
     async fn commit_now(&self, commit: Commit) -> Result<Revision, CommitError> {
-        commit.validate(self.bounds())?;
+        validate(&commit, self.bounds())?;
         self.history.check_available()?;
         let deadline = deadline();
         let (made, _) = self.committer.commit(commit, deadline).await?;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::contract::{CALL_LIMIT, ReadError, Revision};
 use crate::coordination::Presence;
-use crate::key::Key;
+use longshore_state::Key;
 
 use super::committer::{Committer, Outcome};
 use super::layout::Layout;

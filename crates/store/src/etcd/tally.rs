@@ -10,8 +10,8 @@
 use bytes::Bytes;
 
 use crate::contract::{Entry, Revision};
-use crate::key::Key;
 use crate::watch::{Batch, Event};
+use longshore_state::Key;
 
 use super::plan::{Head, revision};
 

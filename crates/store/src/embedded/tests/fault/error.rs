@@ -9,8 +9,8 @@ use super::super::platter::{Changed, ErrorCode, Fault, Platter};
 use super::workload::{Rest, State, has_failed, let_settle, open, relieved, settle_all};
 use super::{Extent, check, in_parallel};
 use crate::contract::{Revision, Store};
-use crate::key::Key;
 use crate::watch::WatchError;
+use longshore_state::Key;
 
 /// Commits in one life of the store. Few, since each is lived again for every call it makes.
 const SEGMENT_COMMITS: usize = 10;

@@ -10,7 +10,7 @@ use super::super::luck::Luck;
 use super::super::platter::{Content, Operation, Platter};
 use crate::contract::{Commit, CommitError, Entry, Guard, Revision, Store, Write};
 use crate::embedded::{Embedded, OpenError};
-use crate::key::Key;
+use longshore_state::Key;
 
 /// Length of a segment of the log, in bytes: the base file is written every few commits.
 pub(super) const SEGMENT_BYTES: usize = 96 * 1024;
