@@ -52,6 +52,7 @@ impl Schema {
             let Shape::Structure {
                 members,
                 document: false,
+                ..
             } = shape
             else {
                 continue;
@@ -158,7 +159,7 @@ fn field(
     lists: &mut BTreeMap<String, String>,
 ) -> Result<Field> {
     let (kind, option) = match model.shape(shape)? {
-        Shape::List { member } => {
+        Shape::List { member, .. } => {
             let element = single(model, &member.shape)?;
             if config.is_transparent(message, wire) {
                 let list = list_message(&element);
@@ -169,7 +170,7 @@ fn field(
                 (format!("repeated {element}"), emits.then_some("emit_empty"))
             }
         }
-        Shape::Map { key, value } => {
+        Shape::Map { key, value, .. } => {
             let (key, value) = (single(model, &key.shape)?, single(model, &value.shape)?);
             ensure!(
                 key == "string",
@@ -191,12 +192,14 @@ fn single(model: &Model, shape: &str) -> Result<String> {
     Ok(match model.shape(shape)? {
         Shape::Structure { document: true, .. } => "google.protobuf.Value".to_owned(),
         Shape::Structure { .. } => shape.to_owned(),
-        Shape::String {} => "string".to_owned(),
+        Shape::String { .. } => "string".to_owned(),
         Shape::Integer {} => "int32".to_owned(),
         Shape::Long {} => "int64".to_owned(),
+        Shape::Blob {} => "bytes".to_owned(),
+        Shape::Float {} => "float".to_owned(),
         Shape::Double {} => "double".to_owned(),
         Shape::Boolean {} => "bool".to_owned(),
-        Shape::Timestamp {} => "google.protobuf.Timestamp".to_owned(),
+        Shape::Timestamp { .. } => "google.protobuf.Timestamp".to_owned(),
         Shape::List { .. } | Shape::Map { .. } => {
             bail!("a list or map directly inside a list or map; protobuf needs a message between")
         }
