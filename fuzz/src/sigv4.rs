@@ -44,7 +44,8 @@ pub fn passes(data: &[u8]) -> bool {
 }
 
 fn verify(head: &Parts, body: &[u8]) -> Result<(), ApiError> {
-    let verified = sigv4::begin(head, &KEYS, REGION, "ecs", now())?.finish(body)?;
+    let verified =
+        sigv4::begin(head, &KEYS, REGION, sigv4::Expected::Service("ecs"), now())?.finish(body)?;
     assert_eq!(verified.caller().access_key_id(), ACCESS_KEY_ID);
     Ok(())
 }

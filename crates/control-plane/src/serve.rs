@@ -174,7 +174,8 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         ],
         descriptors: longshore_proto::FILE_DESCRIPTOR_SET,
     };
-    let services = vec![service::bind(&longshore_ecs::table::API, Arc::clone(&ecs))];
+    let mut services = vec![service::bind(&longshore_ecs::table::API, Arc::clone(&ecs))];
+    services.extend(longshore_services::all(&ecs.backend));
     let door = router::router(ecs.backend.clone(), Arc::new(common.keys), services, beside)
         .await?
         .with_health(standing.health(&db));

@@ -4,7 +4,7 @@
 //!
 //! | request | goes to |
 //! |---|---|
-//! | `POST /` with `X-Amz-Target` | [`aws_json`](crate::wire::aws_json), signed with SigV4 |
+//! | a target, a signature, a form | [`aws`](crate::wire::aws), signed with SigV4 |
 //! | `Content-Type: application/grpc…` on HTTP/2 | [`grpc`](crate::wire::grpc), with a bearer token |
 //! | `GET /healthz` | answered here, to anyone: that it serves |
 //! | `GET /health` | answered here, to anyone: how it stands ([`HealthFacts`]) |
@@ -20,6 +20,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -27,15 +28,15 @@ use tonic::service::Routes;
 use crate::auth::{AccessKeys, Verified};
 use crate::backend::Backend;
 use crate::error::ApiError;
-use crate::service::{Answer, Descriptor, Service};
-use crate::wire::{Wire, aws_json, grpc};
+use crate::service::{Answer, Descriptor, Service, TreeAnswer};
+use crate::wire::{Wire, aws, grpc};
 
 /// Largest request body, in bytes, on both wires. Far above the 64 KiB that ECS allows a task
 /// definition, and small enough to be held in memory.
 pub const MAX_BODY_LENGTH: usize = 1024 * 1024;
 /// Operations that run at once; more are answered with ThrottlingException, which SDKs retry.
 const MAX_OPERATIONS: usize = 512;
-/// Bodies over [`aws_json::SMALL_BODY_LENGTH`] that are read at once. They are read before the
+/// Bodies over [`SMALL_BODY_LENGTH`](crate::wire::aws) that are read at once. They are read before the
 /// signature can be checked, so this bounds what a stranger can make us hold.
 const MAX_LARGE_BODIES: usize = 32;
 /// Names the recorded members that a request set, on both wires.
@@ -132,18 +133,17 @@ impl Door {
                 )
             };
         }
-        let target = request.headers().contains_key(aws_json::TARGET);
         if let Some(health) = &self.health
             && (request.method(), request.uri().path()) == (&Method::GET, "/health")
         {
             return tell(health());
         }
         match (request.method(), request.uri().path()) {
-            (&Method::POST, "/") if target => aws_json::handle(&self.shared, request).await,
             (&Method::GET, "/healthz") => json(StatusCode::OK, r#"{"status":"ok"}"#),
+            _ if aws::is_aws(&request) => aws::handle(&self.shared, request).await,
             _ => json(
                 StatusCode::NOT_FOUND,
-                r#"{"message":"Nothing is served here. Send AWS JSON as POST / with X-Amz-Target, or gRPC."}"#,
+                r#"{"message":"Nothing is served here. Send a signed request of an AWS service, or gRPC."}"#,
             ),
         }
     }
@@ -181,15 +181,41 @@ impl Shared {
         verified: Verified,
         body: Bytes,
     ) -> Result<Answer, ApiError> {
+        let (service, name) = (Arc::clone(service), operation.to_owned());
+        self.apart(operation, async move {
+            service.call(&name, wire, verified, body).await
+        })
+        .await
+    }
+
+    /// The same for an input that was decoded already.
+    pub(crate) async fn run_tree(
+        &self,
+        service: &Arc<dyn Service>,
+        operation: &str,
+        verified: Verified,
+        input: Value,
+    ) -> Result<TreeAnswer, ApiError> {
+        let (service, name) = (Arc::clone(service), operation.to_owned());
+        self.apart(operation, async move {
+            service.call_tree(&name, verified, input).await
+        })
+        .await
+    }
+
+    async fn apart<T: Send + 'static>(
+        &self,
+        operation: &str,
+        call: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let place = Arc::clone(&self.operations)
             .try_acquire_owned()
             .map_err(|_| ApiError::throttled())?;
-        let (service, backend) = (Arc::clone(service), self.backend.clone());
-        let name = operation.to_owned();
+        let backend = self.backend.clone();
         let task = tokio::spawn(async move {
             let _place = place;
             catch_up(&backend).await?;
-            service.call(&name, wire, verified, body).await
+            call.await
         });
         task.await.unwrap_or_else(|error| {
             tracing::error!(operation, %error, "operation did not end");

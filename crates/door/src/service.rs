@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use prost::Message;
+use serde_json::Value;
 
 use crate::auth::{Caller, Verified, gate};
 use crate::backend::Backend;
@@ -33,6 +34,9 @@ pub struct Descriptor {
     pub target_prefix: Option<&'static str>,
     /// The gRPC service that has the same operations.
     pub grpc_service: Option<&'static str>,
+    /// What its messages look like on the wires of AWS; `None` for a service whose handlers read
+    /// AWS JSON and gRPC by themselves.
+    pub shapes: Option<&'static longshore_shapes::Service>,
     /// What becomes of the members of its inputs.
     pub ledger: fn() -> &'static Ledger,
     /// The exception for a refused member, by operation.
@@ -66,6 +70,24 @@ pub trait Service: Send + Sync {
         verified: Verified,
         body: Bytes,
     ) -> BoxFuture<'static, Result<Answer, ApiError>>;
+
+    /// The same for an input that was decoded to a tree of values already, and checked against its
+    /// shape.
+    fn call_tree(
+        &self,
+        operation: &str,
+        verified: Verified,
+        input: Value,
+    ) -> BoxFuture<'static, Result<TreeAnswer, ApiError>>;
+}
+
+/// What an operation answers, as a tree of values.
+#[derive(Debug)]
+pub struct TreeAnswer {
+    /// The output.
+    pub output: Value,
+    /// Paths of the input members that were kept without having an effect.
+    pub recorded: Vec<String>,
 }
 
 /// What an operation answers, encoded.
@@ -79,6 +101,9 @@ pub struct Answer {
 
 type Called = Result<Answer, ApiError>;
 type Call<C> = fn(Arc<C>, &'static Descriptor, Verified, Bytes) -> BoxFuture<'static, Called>;
+type CalledTree = Result<TreeAnswer, ApiError>;
+type CallTree<C> =
+    fn(Arc<C>, &'static Descriptor, Verified, Value) -> BoxFuture<'static, CalledTree>;
 type Check = fn(&'static Descriptor, Wire, &[u8]) -> Result<Vec<String>, ApiError>;
 
 /// A row: one operation, its type erased.
@@ -90,6 +115,7 @@ pub struct Entry<C: 'static> {
 
 struct Calls<C: 'static> {
     json: Call<C>,
+    tree: CallTree<C>,
     grpc: Option<Call<C>>,
     check: Check,
 }
@@ -107,6 +133,7 @@ impl<C: AsRef<Backend> + Send + Sync + 'static> Entry<C> {
             name: T::NAME,
             calls: Some(Calls {
                 json: json::<T>,
+                tree: tree::<T>,
                 grpc: None,
                 check: check_json::<T>,
             }),
@@ -122,6 +149,7 @@ impl<C: AsRef<Backend> + Send + Sync + 'static> Entry<C> {
             name: T::NAME,
             calls: Some(Calls {
                 json: json::<T>,
+                tree: tree::<T>,
                 grpc: Some(grpc::<T>),
                 check: check_both::<T>,
             }),
@@ -230,9 +258,29 @@ impl<C: AsRef<Backend> + Send + Sync + 'static> Service for Bound<C> {
             None => refuse(self.api.unsupported(entry.name)),
         }
     }
+
+    fn call_tree(
+        &self,
+        operation: &str,
+        verified: Verified,
+        input: Value,
+    ) -> BoxFuture<'static, CalledTree> {
+        match self.api.find(operation) {
+            None => refuse(self.api.unknown(operation)),
+            Some(entry) => match &entry.calls {
+                Some(calls) => (calls.tree)(
+                    Arc::clone(&self.context),
+                    &self.api.descriptor,
+                    verified,
+                    input,
+                ),
+                None => refuse(self.api.unsupported(entry.name)),
+            },
+        }
+    }
 }
 
-fn refuse(error: ApiError) -> BoxFuture<'static, Called> {
+fn refuse<A: Send + 'static>(error: ApiError) -> BoxFuture<'static, Result<A, ApiError>> {
     Box::pin(std::future::ready(Err(error)))
 }
 
@@ -255,6 +303,26 @@ fn json<T: Operation<Context: AsRef<Backend>>>(
             body: body.into(),
             recorded,
         })
+    })
+}
+
+fn tree<T: Operation<Context: AsRef<Backend>>>(
+    context: Arc<T::Context>,
+    descriptor: &'static Descriptor,
+    verified: Verified,
+    input: Value,
+) -> BoxFuture<'static, CalledTree> {
+    Box::pin(async move {
+        let recorded = honour_tree(descriptor, T::NAME, &input)?;
+        let input: T::Input = serde_json::from_value(input).map_err(|error| {
+            ApiError::serialization(format!("A member is not of its type: {error}."))
+        })?;
+        let output = authorised_run::<T>(&context, descriptor, verified.caller(), input).await?;
+        let output = serde_json::to_value(&output).map_err(|error| {
+            tracing::error!(operation = T::NAME, %error, "output does not encode");
+            ApiError::internal()
+        })?;
+        Ok(TreeAnswer { output, recorded })
     })
 }
 
@@ -312,9 +380,17 @@ fn honour<T: Operation>(
         // Only a number that JSON cannot write, sent by gRPC.
         ApiError::serialization(error.to_string())
     })?;
+    honour_tree(descriptor, T::NAME, &value)
+}
+
+fn honour_tree(
+    descriptor: &'static Descriptor,
+    operation: &str,
+    input: &Value,
+) -> Result<Vec<String>, ApiError> {
     (descriptor.ledger)()
-        .check(T::NAME, &value)
-        .map_err(|refused| ApiError::new((descriptor.refusal)(T::NAME), refused.to_string()))
+        .check(operation, input)
+        .map_err(|refused| ApiError::new((descriptor.refusal)(operation), refused.to_string()))
 }
 
 /// Asks the gate, then runs.

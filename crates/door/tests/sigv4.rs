@@ -105,7 +105,7 @@ impl Wire {
     fn verify(&self, keys: &AccessKeys, now: SystemTime) -> Option<Result<Verified, ApiError>> {
         let head = self.head()?;
         Some(
-            sigv4::begin(&head, keys, REGION, "ecs", now)
+            sigv4::begin(&head, keys, REGION, sigv4::Expected::Service("ecs"), now)
                 .and_then(|pending| pending.finish(&self.body)),
         )
     }
@@ -177,7 +177,8 @@ fn no_changed_byte_is_accepted() {
                 &|| method.into(),
             );
         }
-        for target in ["/a", "//", "/?", "/?a=b", "/%2F", "*"] {
+        // "//" and "/?" are the same path to a signature.
+        for target in ["/a", "/?a=b", "/%2F", "/%2e", "*"] {
             check(
                 &Wire {
                     target: target.into(),
@@ -291,7 +292,7 @@ fn every_other_fault_has_its_error() {
         (
             |w| w.target = "/?X-Amz-Signature=00".into(),
             ErrorKind::INCOMPLETE_SIGNATURE,
-            "without a query string",
+            "signed twice",
         ),
         (
             |w| w.set("authorization", "Basic YTpi"),
@@ -464,6 +465,120 @@ fn every_other_fault_has_its_error() {
         assert!(error.message.contains(text), "case {index}: {error}");
         // No message gives away what the right signature would have been.
         assert!(!error.message.contains(SECRET), "case {index}");
+    }
+}
+
+/// A request without a body for any path and query, signed as the AWS SDK for Rust does.
+fn sign_url(target: &str, presigned: bool, now: u64) -> Wire {
+    use aws_sigv4::http_request::SignatureLocation;
+    let identity = Credentials::new(ID, SECRET, None, None, "test").into();
+    let mut settings = SigningSettings::default();
+    if presigned {
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(Duration::from_secs(900));
+    }
+    let params = aws_sigv4::sign::v4::SigningParams::builder()
+        .identity(&identity)
+        .region(REGION)
+        .name("sts")
+        .time(at(now))
+        .settings(settings)
+        .build()
+        .unwrap()
+        .into();
+    let url = format!("http://127.0.0.1:7400{target}");
+    let host = [("host", "127.0.0.1:7400")];
+    let signable =
+        SignableRequest::new("GET", &url, host.into_iter(), SignableBody::Bytes(b"")).unwrap();
+    let (instructions, _) = sign(signable, &params).unwrap().into_parts();
+    let mut request = Request::get(&url).body(()).unwrap();
+    instructions.apply_to_request_http1x(&mut request);
+    let headers = request.headers().iter();
+    let mut headers: Vec<_> = headers
+        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+        .collect();
+    headers.push(("host".to_owned(), b"127.0.0.1:7400".to_vec()));
+    Wire {
+        method: "GET".into(),
+        target: request.uri().path_and_query().unwrap().to_string(),
+        headers,
+        body: Vec::new(),
+    }
+}
+
+fn fate(wire: &Wire, now: u64) -> Option<ErrorKind> {
+    let mut request = Request::builder().method(&*wire.method).uri(&wire.target);
+    for (name, value) in &wire.headers {
+        request = request.header(name, value.as_slice());
+    }
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    let keys = keys();
+    let expected = sigv4::Expected::Service("sts");
+    let pending = sigv4::begin(&head, &keys, REGION, expected, at(now));
+    let verified = pending.and_then(|pending| pending.finish(&wire.body));
+    verified.err().map(|error| error.kind)
+}
+
+#[test]
+fn a_presigned_url_ends_by_itself() {
+    let now = one().1;
+    let target = "/?Action=GetCallerIdentity&Version=2011-06-15";
+    let wire = sign_url(target, true, now);
+    assert_eq!(fate(&wire, now), None);
+    assert_eq!(fate(&wire, now + 900), None);
+    assert_eq!(fate(&wire, now + 901), Some(ErrorKind::EXPIRED_TOKEN));
+    assert_eq!(fate(&wire, now - 301), Some(ErrorKind::INVALID_SIGNATURE));
+    for (from, to, kind) in [
+        ("Expires=900", "Expires=901", ErrorKind::INVALID_SIGNATURE),
+        (
+            "Expires=900",
+            "Expires=9000000",
+            ErrorKind::INCOMPLETE_SIGNATURE,
+        ),
+        ("Expires=900", "Expires=", ErrorKind::INCOMPLETE_SIGNATURE),
+        (
+            "GetCallerIdentity",
+            "GetSessionToken",
+            ErrorKind::INVALID_SIGNATURE,
+        ),
+        (
+            "SignedHeaders=host",
+            "SignedHeaders=",
+            ErrorKind::INCOMPLETE_SIGNATURE,
+        ),
+        (
+            "X-Amz-Date=",
+            "X-Amz-When=",
+            ErrorKind::INCOMPLETE_SIGNATURE,
+        ),
+        ("%2Fsts%2F", "%2Fecs%2F", ErrorKind::INVALID_SIGNATURE),
+    ] {
+        let mut changed = wire.clone();
+        changed.target = wire.target.replace(from, to);
+        assert_ne!(changed.target, wire.target, "{from}");
+        assert_eq!(fate(&changed, now), Some(kind), "{from} {to}");
+    }
+    let mut twice = wire.clone();
+    twice.target.push_str("&X-Amz-Expires=900");
+    assert_eq!(fate(&twice, now), Some(ErrorKind::INCOMPLETE_SIGNATURE));
+}
+
+proptest! {
+    #[test]
+    fn paths_and_queries_are_canonical_as_the_rust_sdk_has_them(
+        parts in proptest::collection::vec("[a-zA-Z0-9_.~-]{1,6}|%20x|a%2Fb|arn:aws:x", 0..4),
+        pairs in proptest::collection::vec(("[a-zA-Z.]{1,5}", "[a-zA-Z0-9_~-]{0,6}|%20|%2B|a%3Db"), 0..4),
+        presigned in any::<bool>(),
+    ) {
+        let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
+        let target = format!("/{}{query}", parts.join("/"));
+        let now = 1_700_000_000;
+        let wire = sign_url(&target, presigned, now);
+        prop_assert_eq!(fate(&wire, now), None, "{}", target);
+        let mut other = wire.clone();
+        other.target = wire.target.replacen('/', "/y", 1);
+        prop_assert_eq!(fate(&other, now), Some(ErrorKind::INVALID_SIGNATURE));
     }
 }
 

@@ -22,6 +22,7 @@ pub static API: Api<Ecs> = Api {
         signing_name: "ecs",
         target_prefix: Some("AmazonEC2ContainerServiceV20141113"),
         grpc_service: Some("longshore.ecs.v1.Ecs"),
+        shapes: None,
         ledger,
         refusal,
     },

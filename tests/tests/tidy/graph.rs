@@ -17,8 +17,10 @@ pub(crate) const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("reconcile", &["model", "scheduler"]),
     ("supervisor", &["model"]),
     ("store", &["model", "state"]),
-    ("door", &["model", "store"]),
+    ("shapes", &[]),
+    ("door", &["model", "shapes", "store"]),
     ("ecs", &["door", "model", "proto", "store"]),
+    ("services", &["door", "model", "shapes", "store"]),
     (
         "control-plane",
         &[
@@ -29,6 +31,7 @@ pub(crate) const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "reconcile",
             "door",
             "ecs",
+            "services",
         ],
     ),
     ("agent", &["model", "proto", "supervisor"]),
@@ -90,6 +93,7 @@ const LICENCES: &[&str] = &[
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
+    "BlueOak-1.0.0",
     "CC0-1.0",
     "CDLA-Permissive-2.0",
     "ISC",

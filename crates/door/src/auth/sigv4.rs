@@ -6,10 +6,10 @@
 //! that decides what the request does must be among the signed headers: the host, the date, and
 //! every `x-amz-*` header, which includes the operation's name.
 //!
-//! The doors take signed requests only as `POST /` without a query, so the first lines of the
-//! canonical request are constants here and no URI encoding is left to disagree about. Signatures
-//! in the query string and unsigned payloads are S3 features; ECS clients send neither, and both
-//! are refused.
+//! A signature may also stand in the query string, as presigned URLs have it; it then ends by itself.
+//! Path and query are canonical as the services beside S3 have them: each part of the path is
+//! encoded once more than it was sent, and parameters are sorted. Unsigned payloads are a feature of
+//! S3 and refused.
 //!
 //! The check comes in two steps. [`begin`] reads only the head, so that a stranger's body is never
 //! read; [`Pending::finish`] takes the body.
@@ -19,9 +19,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::{digest, hmac};
+use http::HeaderMap;
 use http::header::{AUTHORIZATION, DATE, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode,
+};
 
 use super::Verified;
 use super::key::{AccessKey, AccessKeys};
@@ -57,10 +60,10 @@ pub struct Pending<'a> {
 struct Scope {
     day: String,
     region: String,
-    service: &'static str,
+    service: String,
 }
 
-/// The parts of an Authorization header.
+/// The parts of an Authorization header, or of a presigned URL.
 struct Authorization<'a> {
     access_key_id: &'a str,
     day: &'a str,
@@ -71,61 +74,168 @@ struct Authorization<'a> {
     signature: Vec<u8>,
 }
 
+/// What a request may be signed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected<'a> {
+    /// This service, in the region of the installation.
+    Service(&'a str),
+    /// Whatever it says: it is told that nothing is there for it.
+    Anything,
+}
+
 /// Checks everything that the head of a request tells: form, coverage, key, scope and time.
 ///
-/// Errors, all worded as AWS does where it has words: MissingAuthenticationToken without an
-/// Authorization header, IncompleteSignature for a broken one or one that leaves out what must be
+/// Errors, all worded as AWS does where it has words: MissingAuthenticationToken without a
+/// signature, IncompleteSignature for a broken one or one that leaves out what must be
 /// signed, UnrecognizedClient for an unknown key or a session token (static keys have none),
 /// InvalidSignature for another scope or time.
 pub fn begin<'a>(
     head: &Parts,
     keys: &'a AccessKeys,
     region: &str,
-    service: &'static str,
+    expected: Expected<'_>,
     now: SystemTime,
 ) -> Result<Pending<'a>, ApiError> {
-    if head.method != Method::POST || head.uri.path() != "/" || head.uri.query().is_some() {
-        return Err(incomplete(
-            "Signed requests are taken only as POST / without a query string.",
-        ));
-    }
-    let value = match single(&head.headers, &AUTHORIZATION)? {
-        Some(value) => value,
-        None => {
+    let query = Presigned::read(head.uri.query().unwrap_or_default());
+    let value = single(&head.headers, &AUTHORIZATION)?;
+    let presigned = match (value, &query) {
+        (Some(_), Some(_)) => {
+            return Err(incomplete(
+                "The request is signed twice, in a header and in the query string. Use one.",
+            ));
+        }
+        (None, None) => {
             return Err(ApiError::new(
                 ErrorKind::MISSING_AUTHENTICATION_TOKEN,
                 "Request is missing Authentication Token",
             ));
         }
+        (_, presigned) => presigned.as_ref(),
     };
-    let authorization = parse_authorization(value)?;
+    let authorization = match (value, presigned) {
+        (_, Some(presigned)) => presigned.authorization()?,
+        (Some(value), None) => parse_authorization(value)?,
+        (None, None) => return Err(incomplete("The request has no signature.")),
+    };
     let host = host(head)?;
-    let timestamp = request_time(&head.headers)?;
-    check_coverage(&head.headers, &authorization.signed_headers)?;
+    let timestamp = match presigned {
+        Some(presigned) => presigned.time()?,
+        None => request_time(&head.headers)?,
+    };
+    check_coverage(
+        &head.headers,
+        &authorization.signed_headers,
+        presigned.is_some(),
+    )?;
 
     let key = keys
         .find(authorization.access_key_id)
         .ok_or_else(unrecognized)?;
-    if head.headers.contains_key(SECURITY_TOKEN) {
+    if head.headers.contains_key(SECURITY_TOKEN)
+        || presigned.is_some_and(|presigned| presigned.get(PRESIGNED_TOKEN).is_some())
+    {
         return Err(unrecognized());
     }
-    check_scope(&authorization, region, service, &timestamp)?;
-    check_skew(timestamp, now)?;
+    check_scope(&authorization, region, expected, &timestamp)?;
+    match presigned {
+        Some(presigned) => check_expiry(timestamp, presigned.lifetime()?, now)?,
+        None => check_skew(timestamp, now)?,
+    }
 
     let claimed_hash = single(&head.headers, &CONTENT_SHA256)?.cloned();
     Ok(Pending {
         access_key_id: authorization.access_key_id.to_owned(),
         key,
-        canonical: canonical_head(&head.headers, &host, &authorization.signed_headers)?,
+        canonical: canonical_head(head, &host, &authorization.signed_headers)?,
         claimed_hash,
         timestamp: format_time(timestamp),
         scope: Scope {
             day: authorization.day.to_owned(),
             region: authorization.region.to_owned(),
-            service,
+            service: authorization.service.to_owned(),
         },
         signature: authorization.signature,
     })
+}
+
+/// The service that a request says it is signed for, before anything of that is checked.
+pub fn claimed_service(head: &Parts) -> Option<String> {
+    let presigned = Presigned::read(head.uri.query().unwrap_or_default());
+    let header = head.headers.get(AUTHORIZATION).and_then(|value| {
+        let (_, credential) = value.to_str().ok()?.split_once("Credential=")?;
+        Some(credential.split(',').next()?.trim().to_owned())
+    });
+    let credential = header.or_else(|| Some(presigned?.get("X-Amz-Credential")?.to_owned()))?;
+    credential.split('/').nth(3).map(str::to_owned)
+}
+
+const PRESIGNED_TOKEN: &str = "X-Amz-Security-Token";
+const PRESIGNED_SIGNATURE: &str = "X-Amz-Signature";
+/// Longest life of a presigned URL: seven days.
+const MAX_LIFETIME: u64 = 7 * 24 * 3600;
+
+/// The parameters of a presigned URL, decoded.
+struct Presigned(Vec<(String, String)>);
+
+impl Presigned {
+    /// `None` if the query string has no signature.
+    fn read(query: &str) -> Option<Self> {
+        let has = |name: &str| {
+            query
+                .split('&')
+                .any(|pair| pair.split('=').next() == Some(name))
+        };
+        if !has("X-Amz-Algorithm") && !has(PRESIGNED_SIGNATURE) {
+            return None;
+        }
+        let parameters = query.split('&').map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let text = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            (text(name), text(value))
+        });
+        Some(Self(parameters.collect()))
+    }
+
+    /// A parameter that comes once.
+    fn get(&self, name: &str) -> Option<&str> {
+        let mut values = self.0.iter().filter(|(key, _)| key == name);
+        let value = values.next()?;
+        values.next().is_none().then_some(value.1.as_str())
+    }
+
+    fn required(&self, name: &str) -> Result<&str, ApiError> {
+        self.get(name).ok_or_else(|| {
+            incomplete(format!(
+                "AWS query-string parameters must include '{name}', once."
+            ))
+        })
+    }
+
+    fn authorization(&self) -> Result<Authorization<'_>, ApiError> {
+        if self.required("X-Amz-Algorithm")? != ALGORITHM {
+            return Err(incomplete(format!("X-Amz-Algorithm must be {ALGORITHM}.")));
+        }
+        authorization(
+            self.required("X-Amz-Credential")?,
+            self.required("X-Amz-SignedHeaders")?,
+            self.required(PRESIGNED_SIGNATURE)?,
+        )
+    }
+
+    fn time(&self) -> Result<SystemTime, ApiError> {
+        let text = self.required("X-Amz-Date")?;
+        parse_time(text).ok_or_else(|| not_a_time(text))
+    }
+
+    fn lifetime(&self) -> Result<Duration, ApiError> {
+        let text = self.required("X-Amz-Expires")?;
+        let seconds = text.parse().ok().filter(|s| (1..=MAX_LIFETIME).contains(s));
+        seconds.map(Duration::from_secs).ok_or_else(|| {
+            incomplete(format!(
+                "X-Amz-Expires must be 1 to {MAX_LIFETIME} seconds."
+            ))
+        })
+    }
 }
 
 impl Pending<'_> {
@@ -244,6 +354,15 @@ fn parse_authorization(value: &HeaderValue) -> Result<Authorization<'_>, ApiErro
     let signature = required(signature, "Signature")?;
     let names = required(signed_headers, "SignedHeaders")?;
 
+    authorization(credential, names, signature)
+}
+
+/// Reads the parts of a signature, wherever they stood.
+fn authorization<'a>(
+    credential: &'a str,
+    names: &'a str,
+    signature: &str,
+) -> Result<Authorization<'a>, ApiError> {
     let parts: Vec<&str> = credential.splitn(6, '/').collect();
     let &[access_key_id, day, region, service, terminator] = parts.as_slice() else {
         return Err(incomplete(
@@ -282,8 +401,15 @@ fn required<'v>(value: Option<&'v str>, name: &str) -> Result<&'v str, ApiError>
 }
 
 /// Everything that decides what the request does must be signed.
-fn check_coverage(headers: &HeaderMap, signed: &[&str]) -> Result<(), ApiError> {
-    let date = if headers.contains_key(AMZ_DATE) {
+fn check_coverage(
+    headers: &HeaderMap,
+    signed: &[&str],
+    is_presigned: bool,
+) -> Result<(), ApiError> {
+    // The parameters of a presigned URL are signed with the rest of it.
+    let date = if is_presigned {
+        HOST
+    } else if headers.contains_key(AMZ_DATE) {
         AMZ_DATE
     } else {
         DATE
@@ -311,17 +437,19 @@ fn request_time(headers: &HeaderMap) -> Result<SystemTime, ApiError> {
     };
     if let Some(value) = single(headers, &AMZ_DATE)? {
         let text = value.to_str().unwrap_or_default();
-        return parse_time(text).ok_or_else(|| {
-            incomplete(format!(
-                "Date must be in ISO-8601 'basic format'. Got '{text}'. See http://en.wikipedia.org/wiki/ISO_8601"
-            ))
-        });
+        return parse_time(text).ok_or_else(|| not_a_time(text));
     }
     let value = single(headers, &DATE)?.ok_or_else(missing)?;
     let text = value.to_str().unwrap_or_default();
     jiff::fmt::rfc2822::parse(text)
         .map(|zoned| SystemTime::from(zoned.timestamp()))
         .map_err(|_| incomplete(format!("Date must be as in RFC 5322. Got '{text}'.")))
+}
+
+fn not_a_time(text: &str) -> ApiError {
+    incomplete(format!(
+        "Date must be in ISO-8601 'basic format'. Got '{text}'. See http://en.wikipedia.org/wiki/ISO_8601"
+    ))
 }
 
 /// Reads `YYYYMMDDTHHMMSSZ`.
@@ -356,7 +484,7 @@ fn format_time(time: SystemTime) -> String {
 fn check_scope(
     authorization: &Authorization<'_>,
     region: &str,
-    service: &str,
+    expected: Expected<'_>,
     timestamp: &SystemTime,
 ) -> Result<(), ApiError> {
     if authorization.terminator != TERMINATOR {
@@ -365,12 +493,14 @@ fn check_scope(
             authorization.terminator
         )));
     }
-    if authorization.service != service {
+    if let Expected::Service(service) = expected
+        && authorization.service != service
+    {
         return Err(invalid(format!(
             "Credential should be scoped to correct service: '{service}'. "
         )));
     }
-    if authorization.region != region {
+    if expected != Expected::Anything && authorization.region != region {
         return Err(invalid(format!(
             "Credential should be scoped to a valid region, not '{}'; this installation is '{region}'. ",
             authorization.region
@@ -413,9 +543,85 @@ fn check_skew(timestamp: SystemTime, now: SystemTime) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Whether a presigned URL is still of use.
+fn check_expiry(
+    timestamp: SystemTime,
+    lifetime: Duration,
+    now: SystemTime,
+) -> Result<(), ApiError> {
+    if now > timestamp + lifetime {
+        return Err(ApiError::new(
+            ErrorKind::EXPIRED_TOKEN,
+            format!(
+                "Signature expired: {} is now earlier than {}.",
+                format_time(timestamp + lifetime),
+                format_time(now)
+            ),
+        ));
+    }
+    // It may be old, but from the future no more than any other.
+    check_skew(timestamp.max(now), now)
+}
+
+/// What is left as it is in canonical paths and queries (RFC 3986, 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// The path, each of its parts encoded once more, dot parts and empty ones taken out.
+fn canonical_path(path: &str) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(utf8_percent_encode(part, UNRESERVED).to_string()),
+        }
+    }
+    let end = if path.ends_with('/') && !parts.is_empty() {
+        "/"
+    } else {
+        ""
+    };
+    format!("/{}{end}", parts.join("/"))
+}
+
+/// The parameters, sorted, their signature left out.
+fn canonical_query(query: &str) -> String {
+    let encoded = |text: &str| {
+        let bytes: Vec<u8> = percent_decode_str(text).collect();
+        percent_encode(&bytes, UNRESERVED).to_string()
+    };
+    let mut pairs: Vec<(String, String)> = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (encoded(name), encoded(value))
+        })
+        .filter(|(name, _)| name != PRESIGNED_SIGNATURE)
+        .collect();
+    pairs.sort();
+    let pairs = pairs
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
 /// Method, path, query, signed headers and their names; the body's hash follows.
-fn canonical_head(headers: &HeaderMap, host: &[u8], signed: &[&str]) -> Result<Vec<u8>, ApiError> {
-    let mut text = b"POST\n/\n\n".to_vec();
+fn canonical_head(head: &Parts, host: &[u8], signed: &[&str]) -> Result<Vec<u8>, ApiError> {
+    let headers = &head.headers;
+    let mut text = format!(
+        "{}\n{}\n{}\n",
+        head.method,
+        canonical_path(head.uri.path()),
+        canonical_query(head.uri.query().unwrap_or_default())
+    )
+    .into_bytes();
     for name in signed {
         text.extend(name.as_bytes());
         text.push(b':');
@@ -457,7 +663,12 @@ fn push_trimmed(text: &mut Vec<u8>, value: &[u8]) {
 fn signing_key(key: &AccessKey, scope: &Scope) -> hmac::Key {
     let secret = zeroize::Zeroizing::new([b"AWS4", key.secret()].concat());
     let mut signing = hmac::Key::new(hmac::HMAC_SHA256, &secret);
-    for part in [scope.day.as_str(), &scope.region, scope.service, TERMINATOR] {
+    for part in [
+        scope.day.as_str(),
+        &scope.region,
+        &scope.service,
+        TERMINATOR,
+    ] {
         let tag = hmac::sign(&signing, part.as_bytes());
         signing = hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref());
     }
