@@ -26,7 +26,8 @@ pub(crate) struct Served {
 /// The allow-list, `proto/services.toml`.
 pub(crate) type AllowList = BTreeMap<String, Served>;
 
-const HEADER: &str = "// Made by scripts/generate-schema from the service model. Do not edit.\n\n";
+const MADE: &str =
+    "//!\n//! Made by scripts/generate-schema from published service models. Do not edit.\n\n";
 
 /// The module of one service.
 pub(crate) fn service(name: &str, model: &Model, served: &Served) -> Result<String> {
@@ -41,7 +42,7 @@ pub(crate) fn service(name: &str, model: &Model, served: &Served) -> Result<Stri
         }
     }
     let mut code = format!(
-        "{HEADER}//! {}: {}.\n\nuse serde::{{Deserialize, Serialize}};\n\n\
+        "//! {}: {}.\n{MADE}use serde::{{Deserialize, Serialize}};\n\n\
          use crate::{{Error, Location, Member, Operation, Protocol, Service, Shape, TimeFormat}};\n\n",
         model.metadata.title(),
         served
@@ -64,7 +65,7 @@ pub(crate) fn service(name: &str, model: &Model, served: &Served) -> Result<Stri
 
 /// The list of modules, and the table of all AWS services.
 pub(crate) fn modules(list: &AllowList) -> String {
-    let mut code = format!("{HEADER}//! One module for each service that is served.\n\n");
+    let mut code = format!("//! One module for each service that is served.\n{MADE}");
     let mut names: Vec<String> = list
         .iter()
         .map(|(name, served)| module(name, served))
@@ -82,7 +83,7 @@ pub(crate) fn catalog(services: &BTreeMap<String, Metadata>) -> String {
     let mut rows: Vec<_> = services.iter().collect();
     rows.sort_by_key(|(name, metadata)| (metadata.signing_name(), *name));
     let mut code = format!(
-        "{HEADER}//! Every AWS service, so that those that are not served are refused by name.\n\n\
+        "//! Every AWS service, so that those that are not served are refused by name.\n{MADE}\
          use crate::{{Known, Protocol}};\n\n\
          /// Sorted by signing name.\npub static CATALOG: &[Known] = &[\n"
     );

@@ -12,7 +12,7 @@ use crate::binary;
 use crate::longshore::Longshore;
 use crate::wire::Fault;
 
-/// Runs `aws ecs ...`.
+/// Runs `aws ...`.
 #[derive(Debug)]
 pub struct AwsCli {
     program: PathBuf,
@@ -32,8 +32,15 @@ impl AwsCli {
     ///
     /// Errors: a [`Fault`] if the service answered with one; else what it said.
     pub async fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        self.of("ecs", arguments).await
+    }
+
+    /// Runs the command of any service, such as `sts`, with these arguments.
+    ///
+    /// Errors: as [`AwsCli::run`].
+    pub async fn of(&self, service: &str, arguments: &[&str]) -> anyhow::Result<String> {
         let output = Command::new(&self.program)
-            .arg("ecs")
+            .arg(service)
             .args(arguments)
             .env_clear()
             .envs(&self.environment)
@@ -45,7 +52,7 @@ impl AwsCli {
         let error = String::from_utf8_lossy(&output.stderr);
         match fault(&error) {
             Some(fault) => Err(anyhow!(fault)),
-            None => bail!("aws ecs {}: {}", arguments.join(" "), error.trim()),
+            None => bail!("aws {service} {}: {}", arguments.join(" "), error.trim()),
         }
     }
 }

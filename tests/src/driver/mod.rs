@@ -11,7 +11,7 @@ use serde_json::Value;
 pub use aws_cli::AwsCli;
 pub use boto3::Boto3;
 pub use grpc::Grpc;
-pub use rust_sdk::RustSdk;
+pub use rust_sdk::{RustSdk, configuration};
 
 /// What every client brings for waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,29 +29,32 @@ pub struct RustSdk {
 impl RustSdk {
     /// For an installation, with what `longshore env` says.
     pub async fn new(longshore: &Longshore) -> anyhow::Result<Self> {
-        let environment = longshore.environment()?;
-        let get = |name: &str| environment.get(name).cloned().unwrap_or_default();
-        let credentials = Credentials::new(
-            get("AWS_ACCESS_KEY_ID"),
-            get("AWS_SECRET_ACCESS_KEY"),
-            None,
-            None,
-            "longshore env",
-        );
-        let endpoint = [get("AWS_ENDPOINT_URL_ECS"), get("AWS_ENDPOINT_URL")]
-            .into_iter()
-            .find(|endpoint| !endpoint.is_empty())
-            .context("`longshore env` names no endpoint")?;
-        let configuration = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(get("AWS_REGION")))
-            .credentials_provider(credentials)
-            .endpoint_url(endpoint)
-            .load()
-            .await;
         Ok(Self {
-            client: Client::new(&configuration),
+            client: Client::new(&configuration(longshore).await?),
         })
     }
+}
+
+/// The configuration of any client of the SDK, with what `longshore env` says.
+pub async fn configuration(longshore: &Longshore) -> anyhow::Result<aws_config::SdkConfig> {
+    let environment = longshore.environment()?;
+    let get = |name: &str| environment.get(name).cloned().unwrap_or_default();
+    let credentials = Credentials::new(
+        get("AWS_ACCESS_KEY_ID"),
+        get("AWS_SECRET_ACCESS_KEY"),
+        None,
+        None,
+        "longshore env",
+    );
+    let endpoint = [get("AWS_ENDPOINT_URL_ECS"), get("AWS_ENDPOINT_URL")]
+        .into_iter()
+        .find(|endpoint| !endpoint.is_empty())
+        .context("`longshore env` names no endpoint")?;
+    let configuration = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(get("AWS_REGION")))
+        .credentials_provider(credentials)
+        .endpoint_url(endpoint);
+    Ok(configuration.load().await)
 }
 
 fn text(input: &Value, field: &str) -> Option<String> {

@@ -9,6 +9,7 @@ mod deployment;
 mod failover;
 mod layout;
 mod loss;
+mod neighbour;
 mod placement;
 mod replacement;
 mod replicas;

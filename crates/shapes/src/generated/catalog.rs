@@ -1,6 +1,6 @@
-// Made by scripts/generate-schema from the service model. Do not edit.
-
 //! Every AWS service, so that those that are not served are refused by name.
+//!
+//! Made by scripts/generate-schema from published service models. Do not edit.
 
 use crate::{Known, Protocol};
 

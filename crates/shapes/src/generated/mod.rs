@@ -1,6 +1,6 @@
-// Made by scripts/generate-schema from the service model. Do not edit.
-
 //! One module for each service that is served.
+//!
+//! Made by scripts/generate-schema from published service models. Do not edit.
 
 pub mod application_autoscaling;
 pub mod catalog;

@@ -1,6 +1,6 @@
-// Made by scripts/generate-schema from the service model. Do not edit.
-
 //! AWS STS: GetCallerIdentity.
+//!
+//! Made by scripts/generate-schema from published service models. Do not edit.
 
 #![allow(unused_imports)]
 
