@@ -122,6 +122,7 @@ pub fn hello() -> Hello {
             agent_started_at: NOW as i64 * 1000,
         }),
         agent_version: "0.1.0".to_owned(),
+        agent_hash: String::new(),
         docker_version: "20.10.24".to_owned(),
         hostname: "node-1".to_owned(),
         capacity: Some(Capacity {

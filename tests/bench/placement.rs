@@ -125,7 +125,6 @@ fn instance(number: usize) -> InstanceState {
             attribute("ecs.instance-type", "m5.large".to_owned()),
         ]),
         agent_version: "1.0.0".to_owned(),
-        ec2_instance_id: None,
         registered_at: Timestamp::from_millis(number as i64),
     }
 }

@@ -294,6 +294,7 @@ async fn open(
             agent_started_at: 1,
         }),
         agent_version: "1.0.0".to_owned(),
+        agent_hash: String::new(),
         docker_version: "stub".to_owned(),
         hostname: format!("stub-{number}"),
         capacity: Some(Capacity {

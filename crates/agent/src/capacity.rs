@@ -1,7 +1,10 @@
 //! What this node offers: CPU, memory, ports and attributes.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::sync::OnceLock;
 
+use aws_lc_rs::digest;
 use longshore_model::instance::ZONE_ATTRIBUTE;
 use longshore_model::task_definition::RESERVED_TCP_PORTS;
 use longshore_model::{Mib, Timestamp};
@@ -51,6 +54,7 @@ pub fn hello(
             agent_started_at: began.millis(),
         }),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        agent_hash: program_hash().unwrap_or_default(),
         docker_version: engine.version.version.clone().unwrap_or_default(),
         hostname: hostname.to_owned(),
         capacity: Some(Capacity {
@@ -65,6 +69,25 @@ pub fn hello(
         }),
         attributes: attributes(offer, engine.version.api_version.as_deref(), limits_tasks),
     }
+}
+
+/// The first eight hex digits of the SHA-256 of this program, as the ECS agent shows the commit
+/// that it was built from. Read once: the program of a running process does not change.
+fn program_hash() -> Option<String> {
+    static HASH: OnceLock<Option<String>> = OnceLock::new();
+    let hash = HASH.get_or_init(|| {
+        let mut program = std::fs::File::open("/proc/self/exe").ok()?;
+        let mut context = digest::Context::new(&digest::SHA256);
+        let mut part = vec![0; 64 * 1024];
+        loop {
+            match program.read(&mut part).ok()? {
+                0 => break,
+                read => context.update(&part[..read]),
+            }
+        }
+        Some(hex::encode(&context.finish().as_ref()[..4]))
+    });
+    hash.clone()
 }
 
 /// Attributes as the ECS agent names them; a capability has an empty value.

@@ -61,6 +61,7 @@ pub(crate) fn instance(id: InstanceId, connection: Connection) -> Instance {
         custom_attributes: BTreeMap::new(),
         hostname: String::new(),
         agent_version: String::new(),
+        agent_hash: None,
         docker_version: String::new(),
         incarnation: Incarnation {
             boot_id: "boot".to_owned(),

@@ -113,6 +113,7 @@ impl Troubles {
             custom_attributes: BTreeMap::new(),
             hostname: String::new(),
             agent_version: String::new(),
+            agent_hash: None,
             docker_version: String::new(),
             incarnation: Incarnation {
                 boot_id: String::new(),

@@ -38,6 +38,7 @@ fn instance(number: u64) -> Instance {
         custom_attributes: BTreeMap::new(),
         hostname: String::new(),
         agent_version: String::new(),
+        agent_hash: None,
         docker_version: String::new(),
         incarnation: Incarnation {
             boot_id: String::new(),

@@ -31,6 +31,17 @@ pub trait Operation: Send + Sync + 'static {
     /// input: what is not valid is named as well as it can be, and refused by [`Operation::run`].
     fn resources(context: &Self::Context, view: &View, input: &Self::Input) -> Vec<Touched>;
 
+    /// What the model of the service says of an input as a whole: members that exclude each other.
+    /// Asked before the field ledger, since it holds whatever Longshore offers. What is wrong with
+    /// single members, [`Operation::run`] says.
+    ///
+    /// # Errors
+    /// As the service answers.
+    fn validate(input: &Self::Input) -> Result<(), ApiError> {
+        let _ = input;
+        Ok(())
+    }
+
     /// Does it. Runs to its end even when the caller hangs up, concurrently with any other
     /// operation; what it writes must therefore be one guarded commit.
     fn run(

@@ -313,10 +313,12 @@ fn tree<T: Operation<Context: AsRef<Backend>>>(
     input: Value,
 ) -> BoxFuture<'static, CalledTree> {
     Box::pin(async move {
-        let recorded = honour_tree(descriptor, T::NAME, &input)?;
-        let input: T::Input = serde_json::from_value(input).map_err(|error| {
+        let read: T::Input = serde_json::from_value(input.clone()).map_err(|error| {
             ApiError::serialization(format!("A member is not of its type: {error}."))
         })?;
+        T::validate(&read)?;
+        let recorded = honour_tree(descriptor, T::NAME, &input)?;
+        let input = read;
         let output = authorised_run::<T>(&context, descriptor, verified.caller(), input).await?;
         let output = serde_json::to_value(&output).map_err(|error| {
             tracing::error!(operation = T::NAME, %error, "output does not encode");
@@ -376,6 +378,7 @@ fn honour<T: Operation>(
     descriptor: &'static Descriptor,
     input: &T::Input,
 ) -> Result<Vec<String>, ApiError> {
+    T::validate(input)?;
     let value = serde_json::to_value(input).map_err(|error| {
         // Only a number that JSON cannot write, sent by gRPC.
         ApiError::serialization(error.to_string())

@@ -10,8 +10,10 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use crate::exception;
-use crate::touched;
+use longshore_door::ApiError;
+use longshore_door::auth::Caller;
+use longshore_door::operation::{Operation, Touched};
+use longshore_door::page::PageRequest;
 use longshore_model::Realm;
 use longshore_proto::ecs;
 use longshore_store::table::AccountSetting;
@@ -19,10 +21,8 @@ use longshore_store::{Txn, View};
 
 use super::required;
 use crate::context::Ecs;
-use longshore_door::auth::Caller;
-use longshore_door::operation::{Operation, Touched};
-use longshore_door::page::PageRequest;
-use longshore_door::{ApiError, ErrorKind};
+use crate::exception;
+use crate::touched;
 
 /// Page size of ListAccountSettings, and the largest one (ECS API reference).
 const MAX_RESULTS: usize = 10;
@@ -180,15 +180,6 @@ impl Principal {
                 "principalArn \"{arn}\" is not valid. Pass the ARN of a user, a role or the root user of account {}, for example {start}root.",
                 realm.account
             )));
-        }
-        let root = Self::root(realm);
-        if arn != caller.arn() && caller.arn() != root {
-            return Err(ApiError::new(
-                ErrorKind::ACCESS_DENIED,
-                format!(
-                    "Only {arn} itself and the root user may use this principalArn. Leave it out to mean yourself, or set what counts for everyone with PutAccountSettingDefault."
-                ),
-            ));
         }
         Self::of(realm, &arn)
     }

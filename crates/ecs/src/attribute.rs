@@ -11,6 +11,10 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use longshore_door::ApiError;
+use longshore_door::auth::Caller;
+use longshore_door::operation::{Operation, Touched};
+use longshore_door::page::{MAX_RESULTS, PageRequest};
 use longshore_model::instance::{Instance, InstanceStatus, MAX_CUSTOM_ATTRIBUTES};
 use longshore_model::{ClusterName, InstanceId, Realm};
 use longshore_proto::ecs;
@@ -21,10 +25,6 @@ use super::{at_most, identifier, required, word};
 use crate::context::Ecs;
 use crate::exception;
 use crate::touched;
-use longshore_door::ApiError;
-use longshore_door::auth::Caller;
-use longshore_door::operation::{Operation, Touched};
-use longshore_door::page::{MAX_RESULTS, PageRequest};
 
 /// Attributes one call may put or delete.
 const MAX_PER_CALL: usize = 10;

@@ -4,8 +4,10 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use crate::exception;
-use crate::touched;
+use longshore_door::ApiError;
+use longshore_door::auth::Caller;
+use longshore_door::operation::{Operation, Touched};
+use longshore_door::page::{MAX_RESULTS, PageRequest};
 use longshore_model::ClusterName;
 use longshore_model::Realm;
 use longshore_model::cluster::{Cluster, ClusterStatus};
@@ -20,10 +22,8 @@ use super::wire::{
 };
 use super::{advise, at_most, identifier, includes_tags, required};
 use crate::context::Ecs;
-use longshore_door::ApiError;
-use longshore_door::auth::Caller;
-use longshore_door::operation::{Operation, Touched};
-use longshore_door::page::{MAX_RESULTS, PageRequest};
+use crate::exception;
+use crate::touched;
 
 /// Clusters of one installation (ECS service quotas).
 const MAX_CLUSTERS: usize = 10_000;

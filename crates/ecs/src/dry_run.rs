@@ -3,6 +3,7 @@
 //!
 //! The gate stands in front of whoever calls; the field ledger is looked at here.
 
+use longshore_door::ApiError;
 use longshore_model::service::Service;
 use longshore_model::task::Task;
 use longshore_proto::ecs;
@@ -13,7 +14,6 @@ use super::task::AskedTasks;
 use super::{advise, identifier, required, service, task};
 use crate::context::Ecs;
 use crate::table::{API, ledger};
-use longshore_door::ApiError;
 
 /// Refuses members that the operation refuses.
 fn check<T: Serialize>(operation: &str, input: &T) -> Result<(), ApiError> {

@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
+use longshore_door::ApiError;
+use longshore_door::Operation;
+use longshore_door::auth::Caller;
 use longshore_model::instance::{
     Connection, Incarnation, Instance, InstanceStatus, Resources, ZONE_ATTRIBUTE,
 };
@@ -21,9 +24,6 @@ use longshore_store::{Db, Memory, Store, Stored, Txn, View};
 
 use super::instance::Queried;
 use crate::context::{Ecs, PlacementAnswer, PlacementRequest, Placer};
-use longshore_door::ApiError;
-use longshore_door::Operation;
-use longshore_door::auth::Caller;
 
 /// When the clock of a test starts.
 pub(super) const START_SECONDS: u64 = 1_700_000_000;
@@ -314,6 +314,7 @@ impl Fixture {
             custom_attributes: [].into(),
             hostname: format!("node-{id}"),
             agent_version: "0.1.0".into(),
+            agent_hash: None,
             docker_version: "20.10.24".into(),
             incarnation: Incarnation {
                 boot_id: "boot".into(),

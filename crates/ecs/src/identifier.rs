@@ -1,8 +1,8 @@
 //! Names and ARNs in requests: what a text means, given the cluster of the request.
 
-use crate::exception;
 use std::str::FromStr;
 
+use longshore_door::ApiError;
 use longshore_model::arn::Resource;
 use longshore_model::cluster::{Cluster, ClusterStatus};
 use longshore_model::task_definition::{TaskDefinition, TaskDefinitionStatus};
@@ -10,7 +10,7 @@ use longshore_model::{ClusterName, Family, InstanceId, Realm, ServiceName, TaskI
 use longshore_store::{Stored, View};
 
 use super::advise;
-use longshore_door::ApiError;
+use crate::exception;
 
 /// Whether a text is an ARN rather than a name or an id.
 pub(super) fn is_arn(text: &str) -> bool {
@@ -75,10 +75,21 @@ fn plain<T: FromStr<Err: std::fmt::Display>>(member: &str, text: &str) -> Result
     })
 }
 
+/// An id that stands alone: 32 hex digits, or 36 characters with the hyphens of a UUID.
+fn id<T: FromStr<Err: std::fmt::Display>>(member: &str, text: &str) -> Result<T, ApiError> {
+    match text.chars().count() {
+        32 | 36 => plain(member, text),
+        _ => Err(ApiError::invalid_parameter(format!(
+            "{member} length should be one of [32,36]. \"{}\" is neither an id nor an ARN.",
+            text.chars().take(64).collect::<String>()
+        ))),
+    }
+}
+
 /// A task: its id or ARN.
 pub fn task(realm: &Realm, of: &ClusterName, text: &str) -> Result<TaskId, ApiError> {
     if !is_arn(text) {
-        return plain("task", text);
+        return id("task", text);
     }
     match realm.parse(text)? {
         Resource::Task(cluster, id) => same_cluster(of, cluster).map(|()| id),
@@ -110,7 +121,7 @@ pub(super) fn instance_in(
     text: &str,
 ) -> Result<InstanceId, ApiError> {
     if !is_arn(text) {
-        return plain(member, text);
+        return id(member, text);
     }
     match realm.parse(text)? {
         Resource::Instance(cluster, id) => same_cluster(of, cluster).map(|()| id),
@@ -131,8 +142,13 @@ impl DefinitionName {
     /// `family`, `family:revision` or an ARN.
     pub fn parse(realm: &Realm, text: &str) -> Result<Self, ApiError> {
         if is_arn(text) {
-            return match realm.parse(text)? {
-                Resource::TaskDefinition(family, revision) => Ok(Self::Exact(family, revision)),
+            // Schedulers name a family by an ARN without a revision.
+            let newest = realm.parse(&format!("{text}:1"));
+            return match realm.parse(text).or(newest.clone())? {
+                Resource::TaskDefinition(family, revision) => Ok(match realm.parse(text) {
+                    Ok(_) => Self::Exact(family, revision),
+                    Err(_) => Self::Newest(family),
+                }),
                 _ => Err(wrong_kind("taskDefinition", text, "a task definition")),
             };
         }
@@ -246,7 +262,10 @@ mod tests {
                 "Identifier is for cluster other. Your cluster is prod.",
             ),
             (arn("container-instance/prod/"), "is not a task id"),
-            ("nonsense".to_owned(), "expected 32 lowercase hex digits"),
+            (
+                "nonsense".to_owned(),
+                "task length should be one of [32,36].",
+            ),
         ] {
             let error = task(&realm, &prod, &text).unwrap_err();
             assert!(error.message.contains(wanted), "{error}");

@@ -5,10 +5,13 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use crate::exception;
-use crate::touched;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use longshore_door::ApiError;
+use longshore_door::auth::Caller;
+use longshore_door::operation::{Operation, Touched};
+use longshore_door::page::{MAX_RESULTS, PageRequest};
 use longshore_model::instance::{Instance, InstanceStatus, Resources};
 use longshore_model::query::{Expression, Subject};
 use longshore_model::task::{StopCode, Task};
@@ -17,12 +20,10 @@ use longshore_proto::ecs;
 use longshore_store::{Stored, Txn, View};
 
 use super::wire::{self, TaskCounts, creation_key, failure, missing, number, show_tags_if};
-use super::{batch, identifier, includes_tags, required, word};
+use super::{at_most, identifier, includes_tags, required, word};
 use crate::context::Ecs;
-use longshore_door::ApiError;
-use longshore_door::auth::Caller;
-use longshore_door::operation::{Operation, Touched};
-use longshore_door::page::{MAX_RESULTS, PageRequest};
+use crate::exception;
+use crate::touched;
 
 /// Instances one DescribeContainerInstances may name.
 const MAX_DESCRIBED: usize = 100;
@@ -62,10 +63,11 @@ fn show(realm: &Realm, view: &View, instance: &Instance, tags: bool) -> ecs::Con
         });
     ecs::ContainerInstance {
         container_instance_arn: Some(realm.instance(&instance.cluster, instance.id)),
+        ec2_instance_id: Some(instance.id.managed_name()),
         version: Some(i64::try_from(instance.version).unwrap_or(i64::MAX)),
         version_info: Some(ecs::VersionInfo {
             agent_version: Some(instance.agent_version.clone()),
-            agent_hash: None,
+            agent_hash: instance.agent_hash.clone(),
             docker_version: Some(format!("DockerVersion: {}", instance.docker_version)),
         }),
         remaining_resources: show_resources(&remaining, registered),
@@ -120,7 +122,12 @@ fn read_ids(
     given: &[String],
     most: usize,
 ) -> Result<Vec<InstanceId>, ApiError> {
-    batch("containerInstances", given, most)?;
+    if given.is_empty() {
+        return Err(ApiError::invalid_parameter(
+            "Container instance cannot be empty. Name at least one; see ListContainerInstances.",
+        ));
+    }
+    at_most("instanceIds", given.len(), most)?;
     given
         .iter()
         .map(|text| identifier::instance(&ecs.realm, cluster, text))
@@ -160,9 +167,8 @@ impl Subject for Queried<'_> {
         &self.instance.agent_version
     }
 
-    /// No instance here is one of EC2.
-    fn ec2_instance_id(&self) -> Option<&str> {
-        None
+    fn ec2_instance_id(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Owned(self.instance.id.managed_name()))
     }
 
     fn registered_at(&self) -> Timestamp {
@@ -373,7 +379,12 @@ impl Operation for DeregisterContainerInstance {
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
         let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
-        let text = required("containerInstance", input.container_instance)?;
+        let text = input.container_instance.filter(|text| !text.is_empty());
+        let text = text.ok_or_else(|| {
+            ApiError::invalid_parameter(
+                "Container instance cannot be empty. Name one; see ListContainerInstances.",
+            )
+        })?;
         let id = identifier::instance(&ecs.realm, &cluster, &text)?;
         let force = input.force.unwrap_or_default();
         let now = ecs.ctx().now;

@@ -41,6 +41,9 @@ pub mod exception;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fixture;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod habits;
 pub mod identifier;
 pub mod instance;
 mod placement;
@@ -94,7 +97,7 @@ fn batch(noun: &str, given: &[String], most: usize) -> Result<(), ApiError> {
 fn at_most(noun: &str, given: usize, most: usize) -> Result<(), ApiError> {
     if given > most {
         return Err(ApiError::invalid_parameter(format!(
-            "{noun} has {given} entries. One call takes at most {most}; split it into several."
+            "{noun} can have at most {most} items. There are {given}: split the call into several."
         )));
     }
     Ok(())
@@ -119,9 +122,30 @@ fn launch_type(given: Option<&str>) -> Result<String, ApiError> {
             )))
         }
         Some(other) => Err(ApiError::invalid_parameter(format!(
-            "launchType \"{other}\" is not valid. Use EC2 or EXTERNAL."
+            "launch type should be one of [EC2,FARGATE,EXTERNAL], not \"{other}\". Use EC2 or EXTERNAL here."
         ))),
     }
+}
+
+/// Any launch type that ECS has, as filters may name it.
+fn known_launch_type(given: &str) -> Result<&str, ApiError> {
+    let known = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
+    match known.contains(&given) {
+        true => Ok(given),
+        false => Err(ApiError::invalid_parameter(format!(
+            "launch type should be one of [EC2,FARGATE,EXTERNAL], not \"{given}\"."
+        ))),
+    }
+}
+
+/// A launch type and a capacity provider strategy exclude each other, whatever both are.
+fn one_compute(launch_type: Option<&str>, strategy: usize) -> Result<(), ApiError> {
+    if launch_type.is_some() && strategy > 0 {
+        return Err(ApiError::invalid_parameter(
+            "specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
+        ));
+    }
+    Ok(())
 }
 
 /// Refuses members that only make sense with network mode awsvpc, which no task here has.

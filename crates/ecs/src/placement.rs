@@ -4,6 +4,8 @@
 //! What they mean is checked where they are made, in the model; here the faults get the place
 //! where they stand, and the rules that hold between the parts of a request.
 
+use longshore_door::ApiError;
+use longshore_door::{Faults, fault};
 use longshore_model::placement::{
     InvalidPlacement, MAX_CONSTRAINTS, MAX_STRATEGIES, PlacementConstraint, PlacementStrategy,
     SpreadField,
@@ -12,8 +14,6 @@ use longshore_model::task_definition::TaskDefinition;
 use longshore_proto::ecs;
 
 use super::attribute::check_name;
-use longshore_door::ApiError;
-use longshore_door::{Faults, fault};
 
 /// What a request says of where its tasks go, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,8 +7,10 @@ pub(super) mod create;
 mod tests;
 pub(super) mod update;
 
-use crate::exception;
-use crate::touched;
+use longshore_door::ApiError;
+use longshore_door::auth::Caller;
+use longshore_door::operation::{Operation, Touched};
+use longshore_door::page::{MAX_RESULTS, PageRequest};
 use longshore_model::service::{
     Deployment, DeploymentConfiguration, MAX_DESIRED_COUNT, PropagateTags, Rollout, Service,
     ServiceEvent, ServiceStatus,
@@ -20,12 +22,12 @@ use longshore_store::{Stored, Txn, View};
 use serde::{Deserialize, Serialize};
 
 use super::wire::{self, TaskCounts, creation_key, missing, number, recall, record, show_tags_if};
-use super::{advise, batch, identifier, includes_tags, placement, required, word};
+use super::{
+    advise, batch, identifier, includes_tags, known_launch_type, placement, required, word,
+};
 use crate::context::Ecs;
-use longshore_door::ApiError;
-use longshore_door::auth::Caller;
-use longshore_door::operation::{Operation, Touched};
-use longshore_door::page::{MAX_RESULTS, PageRequest};
+use crate::exception;
+use crate::touched;
 
 pub use create::CreateService;
 pub use update::UpdateService;
@@ -342,7 +344,7 @@ impl Operation for DescribeServices {
                     .push(show(&ecs.realm, &view, service, tags)?),
                 None => output
                     .failures
-                    .push(missing(ecs.realm.service(&cluster, &name))),
+                    .push(missing(ecs.realm.short_service(&name))),
             }
         }
         Ok(output)
@@ -373,8 +375,7 @@ impl Operation for ListServices {
         let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
         let launch_type = input.launch_type.as_deref();
         if let Some(launch_type) = launch_type {
-            let known = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
-            word("launchType", launch_type, &known)?;
+            known_launch_type(launch_type)?;
         }
         let strategy = input.scheduling_strategy.as_deref().unwrap_or("REPLICA");
         word("schedulingStrategy", strategy, &["REPLICA", "DAEMON"])?;

@@ -4,6 +4,9 @@
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+use longshore_door::ApiError;
+use longshore_door::auth::Caller;
+use longshore_door::operation::{Operation, Touched};
 use longshore_model::arn::Resource;
 use longshore_model::cluster::{Cluster, ClusterStatus};
 use longshore_model::instance::Instance;
@@ -19,9 +22,6 @@ use super::wire::{merge_tags, show_tags};
 use super::{identifier, required};
 use crate::context::Ecs;
 use crate::touched;
-use longshore_door::ApiError;
-use longshore_door::auth::Caller;
-use longshore_door::operation::{Operation, Touched};
 
 /// A record that can have tags.
 enum Tagged<'a> {

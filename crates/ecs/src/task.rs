@@ -5,10 +5,12 @@ mod run;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use crate::exception;
-use crate::touched;
 use std::collections::BTreeMap;
 
+use longshore_door::ApiError;
+use longshore_door::auth::Caller;
+use longshore_door::operation::{Operation, Touched};
+use longshore_door::page::{MAX_RESULTS, PageRequest};
 use longshore_model::instance::Connection;
 use longshore_model::task::{
     Container, ContainerOverride, DesiredStatus, NetworkBinding, Overrides, StopCode, Task,
@@ -18,12 +20,10 @@ use longshore_proto::ecs;
 use longshore_store::{Stored, Txn, View};
 
 use super::wire::{self, creation_key, memory_text, missing, number, show_tags_if};
-use super::{advise, batch, identifier, includes_tags, required, word};
+use super::{advise, batch, identifier, includes_tags, known_launch_type, required, word};
 use crate::context::Ecs;
-use longshore_door::ApiError;
-use longshore_door::auth::Caller;
-use longshore_door::operation::{Operation, Touched};
-use longshore_door::page::{MAX_RESULTS, PageRequest};
+use crate::exception;
+use crate::touched;
 
 pub(super) use run::dry_run;
 pub use run::{AskedTasks, RunTask, StartTask};
@@ -333,8 +333,7 @@ impl Operation for ListTasks {
 /// The rules on the filters of ListTasks (ECS API reference).
 fn check_filters(input: &ecs::ListTasksRequest) -> Result<(), ApiError> {
     if let Some(launch_type) = &input.launch_type {
-        let known = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
-        word("launchType", launch_type, &known)?;
+        known_launch_type(launch_type)?;
     }
     let others = [
         ("family", &input.family),

@@ -8,11 +8,13 @@ mod read;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use crate::exception;
-use crate::touched;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use longshore_door::ApiError;
+use longshore_door::auth::Caller;
+use longshore_door::operation::{Operation, Touched};
+use longshore_door::page::{MAX_RESULTS, PageRequest};
 use longshore_model::task_definition::{MAX_REVISION, TaskDefinition, TaskDefinitionStatus};
 use longshore_model::{Family, Realm};
 use longshore_proto::ecs;
@@ -23,10 +25,8 @@ use super::identifier::DefinitionName;
 use super::wire::{self, number, recall, show_tags_if};
 use super::{advise, includes_tags, required, word};
 use crate::context::Ecs;
-use longshore_door::ApiError;
-use longshore_door::auth::Caller;
-use longshore_door::operation::{Operation, Touched};
-use longshore_door::page::{MAX_RESULTS, PageRequest};
+use crate::exception;
+use crate::touched;
 
 pub use read::read;
 pub(super) use read::read_environment;
@@ -172,7 +172,7 @@ impl Operation for DeregisterTaskDefinition {
         let name = DefinitionName::parse(&ecs.realm, &text)?;
         if let DefinitionName::Newest(family) = &name {
             return Err(ApiError::invalid_parameter(format!(
-                "Invalid revision number. \"{family}\" names no revision: pass {family}:REVISION or an ARN."
+                "Revision is missing. \"{family}\" names none: pass {family}:REVISION or an ARN."
             )));
         }
         let now = ecs.ctx().now;

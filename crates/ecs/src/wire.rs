@@ -1,6 +1,7 @@
 //! What the nouns share between wire and model: times, tags, failures, kept documents.
 
 use aws_lc_rs::digest;
+use longshore_door::ApiError;
 use longshore_model::recorded::Recorded;
 use longshore_model::tag::{self, Tags};
 use longshore_model::task::{DesiredStatus, Task, TaskStatus};
@@ -8,8 +9,6 @@ use longshore_model::{Mib, Timestamp};
 use longshore_proto::ecs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use longshore_door::ApiError;
 
 /// A time on the wire.
 pub(super) fn time(at: Timestamp) -> longshore_proto::Timestamp {

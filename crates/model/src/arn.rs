@@ -80,6 +80,12 @@ impl Realm {
         self.arn(format_args!("service/{cluster}/{name}"))
     }
 
+    /// The ARN of a service as it was before clusters were part of it, which ECS still uses for
+    /// services that it does not find.
+    pub fn short_service(&self, name: &ServiceName) -> String {
+        self.arn(format_args!("service/{name}"))
+    }
+
     /// The ARN of a task.
     pub fn task(&self, cluster: &ClusterName, id: TaskId) -> String {
         self.arn(format_args!("task/{cluster}/{id}"))

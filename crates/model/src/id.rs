@@ -30,8 +30,27 @@ fn hex(value: u128, room: &mut [u8; HEX_DIGITS]) -> &str {
     std::str::from_utf8(room).unwrap_or_default()
 }
 
-/// Reads what [`hex`] writes, and nothing else.
+/// Characters of a UUID.
+const UUID_LENGTH: usize = 36;
+
+/// Reads what [`hex`] writes, and the same digits with the hyphens of a UUID, as ids of ECS were
+/// printed once and old scripts still hold them.
 fn unhex(text: &str) -> Option<u128> {
+    let plain: String;
+    let text = match text.len() {
+        UUID_LENGTH => {
+            let hyphens = text
+                .char_indices()
+                .filter(|(_, c)| *c == '-')
+                .map(|(at, _)| at);
+            if !hyphens.eq([8, 13, 18, 23]) {
+                return None;
+            }
+            plain = text.replace('-', "");
+            &plain
+        }
+        _ => text,
+    };
     let digits: &[u8; HEX_DIGITS] = text.as_bytes().try_into().ok()?;
     digits.iter().try_fold(0_u128, |value, digit| {
         let digit = match digit {
@@ -117,6 +136,14 @@ hex_id!(
     InstanceId,
     "container instance id"
 );
+impl InstanceId {
+    /// What Systems Manager would call the machine: `mi-` and 17 hex digits, the first of the id.
+    /// Tools read it where they expect the id of an EC2 instance.
+    pub fn managed_name(self) -> String {
+        format!("mi-{:017x}", self.0 >> (128 - 17 * 4))
+    }
+}
+
 hex_id!(
     /// One life of one control plane.
     ReplicaId,

@@ -35,6 +35,9 @@ pub struct Instance {
     pub hostname: String,
     /// Writer: the gateway.
     pub agent_version: String,
+    /// Of the agent's program, where it says so. Writer: the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_hash: Option<String>,
     /// Writer: the gateway.
     pub docker_version: String,
     /// The latest life of its agent. Writer: the gateway.
@@ -202,6 +205,7 @@ mod tests {
             custom_attributes: pairs(&[("disk", Some("ssd")), ("stack", None)]),
             hostname: String::new(),
             agent_version: String::new(),
+            agent_hash: None,
             docker_version: String::new(),
             incarnation: Incarnation {
                 boot_id: String::new(),

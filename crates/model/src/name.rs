@@ -12,12 +12,24 @@ pub const MAX_NAME_LENGTH: usize = 255;
 
 /// A name that ECS would not take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{noun} \"{value}\" is not valid: use 1 to 255 letters, digits, hyphens and underscores")]
+#[error("{noun} {value:?} is not valid: use 1 to 255 letters, digits, hyphens and underscores{}", self.culprit())]
 pub struct InvalidName {
     /// What was being named, for example "cluster name".
     pub noun: &'static str,
     /// What was given.
     pub value: String,
+}
+
+impl InvalidName {
+    /// The first character that no name has, as it is told: a blank at an end is easily missed.
+    fn culprit(&self) -> String {
+        let mut all = self.value.chars().enumerate();
+        let bad = all.find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')));
+        bad.map_or_else(String::new, |(at, c)| match c {
+            ' ' => format!("; character {} is a blank", at + 1),
+            c => format!("; character {} is {c:?}", at + 1),
+        })
+    }
 }
 
 /// Whether `text` follows the rule shared by cluster, service, family and container names.

@@ -105,7 +105,6 @@ impl World {
                     Some(if i % 2 == 0 { "a" } else { "b" }.to_owned()),
                 )]),
                 agent_version: String::new(),
-                ec2_instance_id: None,
                 registered_at: Timestamp::default(),
             })
             .collect();

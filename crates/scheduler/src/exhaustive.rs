@@ -1,6 +1,7 @@
 //! Placement by looking at everything: no index, no classes, each task against each instance. It
 //! is the measure for the [`Index`](crate::Index), which must choose the same, and for its speed.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use longshore_model::instance::{Resources, ZONE_ATTRIBUTE};
@@ -283,8 +284,8 @@ impl Subject for Host {
         &self.state.agent_version
     }
 
-    fn ec2_instance_id(&self) -> Option<&str> {
-        self.state.ec2_instance_id.as_deref()
+    fn ec2_instance_id(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Owned(self.state.id.managed_name()))
     }
 
     fn registered_at(&self) -> Timestamp {

@@ -1,5 +1,6 @@
 //! One instance of the index, with all that is on it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -410,8 +411,8 @@ impl Subject for Slot {
         &self.state.agent_version
     }
 
-    fn ec2_instance_id(&self) -> Option<&str> {
-        self.state.ec2_instance_id.as_deref()
+    fn ec2_instance_id(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Owned(self.state.id.managed_name()))
     }
 
     fn registered_at(&self) -> Timestamp {

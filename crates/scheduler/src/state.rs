@@ -21,8 +21,6 @@ pub struct InstanceState {
     pub attributes: BTreeMap<String, Option<String>>,
     /// The version of its agent.
     pub agent_version: String,
-    /// The EC2 instance behind it, if it is one.
-    pub ec2_instance_id: Option<String>,
     /// When it registered.
     pub registered_at: Timestamp,
 }
@@ -36,7 +34,6 @@ impl From<&Instance> for InstanceState {
             registered: instance.registered.clone(),
             attributes: instance.all_attributes(),
             agent_version: instance.agent_version.clone(),
-            ec2_instance_id: None,
             registered_at: instance.registered_at,
         }
     }

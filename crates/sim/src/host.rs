@@ -106,6 +106,7 @@ impl Host {
                 agent_started_at: self.agent_started_at,
             }),
             agent_version: "0".to_owned(),
+            agent_hash: String::new(),
             docker_version: "0".to_owned(),
             hostname: format!("host-{}", self.instance.value()),
             capacity: Some(proto::Capacity {

@@ -24,6 +24,7 @@ pub struct Registration {
     attributes: BTreeMap<String, Option<String>>,
     hostname: String,
     agent_version: String,
+    agent_hash: Option<String>,
     docker_version: String,
     /// The control plane that the session is with, where there may be several.
     replica: Option<ReplicaId>,
@@ -61,6 +62,7 @@ impl Registration {
         if ![
             &hello.hostname,
             &hello.agent_version,
+            &hello.agent_hash,
             &hello.docker_version,
             &incarnation.boot_id,
         ]
@@ -87,6 +89,7 @@ impl Registration {
                 .collect(),
             hostname: hello.hostname,
             agent_version: hello.agent_version,
+            agent_hash: Some(hello.agent_hash).filter(|hash| !hash.is_empty()),
             docker_version: hello.docker_version,
             replica: None,
         })
@@ -165,6 +168,7 @@ impl Registration {
                     custom_attributes: BTreeMap::new(),
                     hostname: String::new(),
                     agent_version: String::new(),
+                    agent_hash: None,
                     docker_version: String::new(),
                     incarnation: self.incarnation.clone(),
                     connection: Connection::Connected(now),
@@ -187,6 +191,7 @@ impl Registration {
         instance.attributes = self.attributes.clone();
         instance.hostname.clone_from(&self.hostname);
         instance.agent_version.clone_from(&self.agent_version);
+        instance.agent_hash.clone_from(&self.agent_hash);
         instance.docker_version.clone_from(&self.docker_version);
         instance.connection = Connection::Connected(since);
         instance.replica = self.replica;

@@ -127,7 +127,7 @@ async fn bad_attributes_are_refused_and_nothing_is_put() {
         (
             call(&eleven),
             INVALID,
-            "attributes has 11 entries. One call takes at most 10",
+            "attributes can have at most 10 items.",
         ),
         (
             with(json!({})),
@@ -180,7 +180,7 @@ async fn bad_attributes_are_refused_and_nothing_is_put() {
         (
             with(on("i-123", "a", "x")),
             INVALID,
-            "Invalid identifier for attributes[1].targetId",
+            "attributes[1].targetId length should be one of [32,36].",
         ),
         (with(on(&arn("task/default/1"), "a", "x")), INVALID, ""),
         (

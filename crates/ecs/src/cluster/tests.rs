@@ -84,7 +84,7 @@ async fn bad_clusters_are_refused() {
     let too_many = json!({ "clusters": too_many }).to_string();
     fixture
         .check::<DescribeClusters>(&[
-            (&too_many, invalid, "clusters has 101 entries"),
+            (&too_many, invalid, "clusters can have at most 100 items."),
             (
                 r#"{"include":["EVERYTHING"]}"#,
                 invalid,

@@ -38,6 +38,7 @@ async fn an_instance_is_shown_with_what_is_left() {
     let shown = &output["containerInstances"][0];
     let wanted = json!({
         "containerInstanceArn": arn(&format!("container-instance/default/{ONE}")),
+        "ec2InstanceId": "mi-00000000000000000",
         "version": 2,
         "versionInfo": {"agentVersion": "0.1.0", "dockerVersion": "DockerVersion: 20.10.24"},
         "remainingResources": [
@@ -266,11 +267,11 @@ async fn draining_goes_both_ways() {
                 INVALID,
                 "status \"INACTIVE\" is not valid. Use ACTIVE or DRAINING.",
             ),
-            (&eleven, INVALID, "containerInstances has 11 entries"),
+            (&eleven, INVALID, "instanceIds can have at most 10 items."),
             (
                 r#"{"status":"ACTIVE"}"#,
                 INVALID,
-                "containerInstances cannot be empty.",
+                "Container instance cannot be empty.",
             ),
             (
                 &elsewhere.to_string(),
@@ -305,12 +306,12 @@ async fn deregistering_by_force_gives_up_the_tasks() {
     let unknown = json!({ "containerInstance": TWO }).to_string();
     fixture
         .check::<DeregisterContainerInstance>(&[
-            ("{}", INVALID, "containerInstance can not be blank"),
+            ("{}", INVALID, "Container instance cannot be empty."),
             (&unknown, "ClientException", "Referenced container instance"),
             (
                 r#"{"containerInstance":"x"}"#,
                 INVALID,
-                "expected 32 lowercase hex digits",
+                "containerInstance length should be one of [32,36].",
             ),
         ])
         .await;

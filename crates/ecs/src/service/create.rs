@@ -1,9 +1,10 @@
 //! CreateService.
 
-use crate::exception;
-use crate::touched;
 use std::collections::VecDeque;
 
+use longshore_door::ApiError;
+use longshore_door::auth::Caller;
+use longshore_door::operation::{Operation, Touched};
 use longshore_model::ClusterName;
 use longshore_model::plan::Ctx;
 use longshore_model::service::{DeploymentConfiguration, Service, ServiceStatus};
@@ -16,13 +17,12 @@ use super::{
     read_propagate_tags, show,
 };
 use crate::context::Ecs;
+use crate::exception;
 use crate::identifier::{self, DefinitionName};
 use crate::placement::{self, Placement};
+use crate::touched;
 use crate::wire::{number, read_tags, recall, record, request_digest, show_tags};
-use crate::{client_token, launch_type, no_network_configuration, required, word};
-use longshore_door::ApiError;
-use longshore_door::auth::Caller;
-use longshore_door::operation::{Operation, Touched};
+use crate::{client_token, launch_type, no_network_configuration, one_compute, required, word};
 
 /// Services of one cluster (ECS service quotas).
 const MAX_SERVICES: usize = 5000;
@@ -256,6 +256,13 @@ impl Operation for CreateService {
 
     fn resources(ecs: &Ecs, view: &View, input: &Self::Input) -> Vec<Touched> {
         touched::create_service(ecs, view, input)
+    }
+
+    fn validate(input: &Self::Input) -> Result<(), ApiError> {
+        one_compute(
+            input.launch_type.as_deref(),
+            input.capacity_provider_strategy.len(),
+        )
     }
 
     async fn run(ecs: &Ecs, caller: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {

@@ -541,14 +541,14 @@ async fn services_are_listed_and_described() {
         output["services"][0]["tags"],
         json!([{"key": "a", "value": "b"}])
     );
-    let missing = json!([{"arn": arn("service/default/none"), "reason": "MISSING"}]);
+    let missing = json!([{"arn": arn("service/none"), "reason": "MISSING"}]);
     assert_eq!(output["failures"], missing);
     let eleven = json!({ "services": vec!["s"; 11] }).to_string();
     let elsewhere = json!({ "services": [arn("service/other/web")] }).to_string();
     fixture
         .check::<DescribeServices>(&[
             ("{}", INVALID, "Services cannot be empty."),
-            (&eleven, INVALID, "Services has 11 entries"),
+            (&eleven, INVALID, "Services can have at most 10 items."),
             (&elsewhere, INVALID, "Identifier is for cluster other."),
             (
                 r#"{"services":["a"],"cluster":"no"}"#,
@@ -570,7 +570,11 @@ async fn services_are_listed_and_described() {
                 "Cluster not found.",
             ),
             (r#"{"maxResults":101}"#, INVALID, "maxResults is 101"),
-            (r#"{"launchType":"X"}"#, INVALID, "launchType \"X\""),
+            (
+                r#"{"launchType":"X"}"#,
+                INVALID,
+                "launch type should be one of [EC2,FARGATE,EXTERNAL]",
+            ),
         ])
         .await;
 }

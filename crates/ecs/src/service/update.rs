@@ -1,7 +1,8 @@
 //! UpdateService.
 
-use crate::exception;
-use crate::touched;
+use longshore_door::auth::Caller;
+use longshore_door::operation::{Operation, Touched};
+use longshore_door::{ApiError, ErrorKind};
 use longshore_model::plan::Ctx;
 use longshore_model::service::{Service, ServiceStatus};
 use longshore_model::{ClusterName, Family, ServiceName};
@@ -13,13 +14,12 @@ use super::{
     read_propagate_tags, show,
 };
 use crate::context::Ecs;
+use crate::exception;
 use crate::identifier::{self, DefinitionName};
 use crate::placement::{read_constraints, read_strategy};
+use crate::touched;
 use crate::wire::{recall, record};
 use crate::{advise, no_network_configuration, placement, required};
-use longshore_door::auth::Caller;
-use longshore_door::operation::{Operation, Touched};
-use longshore_door::{ApiError, ErrorKind};
 
 /// Deployments a service keeps at once: one in front, the others on their way out. The service
 /// controller takes away those that have no tasks left, so only a storm of updates gets here.

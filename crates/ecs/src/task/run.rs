@@ -1,10 +1,12 @@
 //! RunTask and StartTask: tasks that no service owns.
 
-use crate::exception;
-use crate::touched;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use longshore_door::ApiError;
+use longshore_door::Faults;
+use longshore_door::auth::Caller;
+use longshore_door::operation::{Operation, Touched};
 use longshore_model::instance::{Instance, InstanceStatus};
 use longshore_model::placement::{PlacementConstraint, PlacementStrategy, Rejection, Unplaced};
 use longshore_model::plan::Ctx;
@@ -18,17 +20,16 @@ use longshore_store::{Stored, Txn, View};
 
 use super::show;
 use crate::context::{Ecs, PlacementRequest};
+use crate::exception;
 use crate::identifier::{self, DefinitionName};
 use crate::placement::{self, Placement};
 use crate::task_definition::read_environment;
+use crate::touched;
 use crate::wire::{failure, from_json, merge_tags, missing, read_tags, request_digest, to_json};
 use crate::{
-    amount, at_most, batch, client_token, launch_type, no_network_configuration, required, word,
+    amount, at_most, client_token, launch_type, no_network_configuration, one_compute, required,
+    word,
 };
-use longshore_door::ApiError;
-use longshore_door::Faults;
-use longshore_door::auth::Caller;
-use longshore_door::operation::{Operation, Touched};
 
 /// Tasks one RunTask may start.
 const MAX_COUNT: i32 = 10;
@@ -296,6 +297,13 @@ impl Operation for RunTask {
         touched::run_task(ecs, view, input)
     }
 
+    fn validate(input: &Self::Input) -> Result<(), ApiError> {
+        one_compute(
+            input.launch_type.as_deref(),
+            input.capacity_provider_strategy.len(),
+        )
+    }
+
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
         let count = read_count(input.count)?;
         client_token(input.client_token.as_deref(), MAX_TOKEN)?;
@@ -543,7 +551,7 @@ impl Operation for StartTask {
                 "Container Instances cannot be empty. Name at least one; see ListContainerInstances.",
             ));
         }
-        batch("containerInstances", named, MAX_INSTANCES)?;
+        at_most("instanceIds", named.len(), MAX_INSTANCES)?;
         let mut instances = Vec::new();
         for text in named {
             let id = identifier::instance(&ecs.realm, &cluster, text)?;
@@ -605,11 +613,11 @@ fn check_group(group: Option<&str>) -> Result<(), ApiError> {
 }
 
 fn check_started_by(started_by: Option<&str>) -> Result<(), ApiError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/');
+    // ECS names letters, digits, hyphens, underscores and slashes; tools send "ECS Deploy".
     match started_by {
-        Some(by) if by.chars().count() > MAX_STARTED_BY || !by.chars().all(allowed) => {
+        Some(by) if by.chars().count() > MAX_STARTED_BY || by.chars().any(char::is_control) => {
             Err(ApiError::invalid_parameter(format!(
-                "startedBy is not valid. Use up to {MAX_STARTED_BY} letters, digits, hyphens, underscores and slashes."
+                "startedBy is not valid. Use up to {MAX_STARTED_BY} characters, none of them a control character."
             )))
         }
         _ => Ok(()),

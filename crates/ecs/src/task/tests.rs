@@ -42,6 +42,7 @@ async fn a_task_is_shown_complete() {
             "name": "app",
             "image": "busybox",
             "lastStatus": "PENDING",
+            "networkBindings": [],
             "networkInterfaces": [],
             "healthStatus": "UNKNOWN",
             "cpu": "7",
@@ -151,7 +152,7 @@ async fn bad_requests_start_nothing() {
             (
                 r#"{"taskDefinition":"web","launchType":"X"}"#,
                 INVALID,
-                "launchType \"X\"",
+                "launch type should be one of [EC2,FARGATE,EXTERNAL]",
             ),
             (
                 r#"{"taskDefinition":"web","networkConfiguration":{}}"#,
@@ -170,7 +171,7 @@ async fn bad_requests_start_nothing() {
                 "group is not valid",
             ),
             (
-                r#"{"taskDefinition":"web","startedBy":"a b"}"#,
+                r#"{"taskDefinition":"web","startedBy":"a\u0007b"}"#,
                 INVALID,
                 "startedBy",
             ),
@@ -407,14 +408,14 @@ async fn start_task_goes_where_it_is_told() {
             (
                 &eleven.to_string(),
                 INVALID,
-                "containerInstances has 11 entries",
+                "instanceIds can have at most 10 items.",
             ),
             (&twice.to_string(), INVALID, "twice"),
             (&elsewhere.to_string(), INVALID, "Your cluster is default."),
             (
                 r#"{"taskDefinition":"web","containerInstances":["x"]}"#,
                 INVALID,
-                "expected 32 lowercase hex digits",
+                "containerInstance length should be one of [32,36].",
             ),
         ])
         .await;
@@ -446,7 +447,7 @@ async fn stopping_is_said_once() {
             (
                 r#"{"task":"x"}"#,
                 INVALID,
-                "expected 32 lowercase hex digits",
+                "task length should be one of [32,36].",
             ),
             (
                 &json!({ "task": ONE }).to_string(),
@@ -532,7 +533,11 @@ async fn tasks_are_listed_by_what_is_asked() {
                 INVALID,
                 "desiredStatus \"GONE\"",
             ),
-            (r#"{"launchType":"MOON"}"#, INVALID, "launchType \"MOON\""),
+            (
+                r#"{"launchType":"MOON"}"#,
+                INVALID,
+                "launch type should be one of [EC2,FARGATE,EXTERNAL]",
+            ),
         ])
         .await;
 }
@@ -545,7 +550,7 @@ async fn describing_checks_what_it_is_given() {
     fixture
         .check::<DescribeTasks>(&[
             ("{}", INVALID, "Tasks cannot be empty."),
-            (&many, INVALID, "Tasks has 101 entries"),
+            (&many, INVALID, "Tasks can have at most 100 items."),
             (&elsewhere, INVALID, "Identifier is for cluster other."),
             (
                 &json!({"tasks": [ONE], "cluster": "none"}).to_string(),

@@ -1,8 +1,9 @@
 //! From a RegisterTaskDefinition request to a [`TaskDefinition`], all faults at once.
 
-use crate::exception;
 use std::collections::{BTreeMap, BTreeSet};
 
+use longshore_door::ApiError;
+use longshore_door::{Faults, fault};
 use longshore_model::task_definition::{
     ContainerDefinition, HostEntry, NetworkMode, PortMapping, TaskDefinition, TaskDefinitionStatus,
     Ulimit,
@@ -13,10 +14,9 @@ use longshore_proto::ecs;
 
 use super::{fargate, image};
 use crate::amount;
+use crate::exception;
 use crate::placement::read_definition_constraints;
 use crate::wire::{read_tags, record, to_json};
-use longshore_door::ApiError;
-use longshore_door::{Faults, fault};
 
 /// Longest request, in bytes of JSON (ECS service quotas: task definition size).
 const MAX_REQUEST_BYTES: usize = 64 * 1024;

@@ -454,7 +454,7 @@ async fn deregistered_revisions_are_described_but_not_the_newest() {
             (
                 r#"{"taskDefinition":"web"}"#,
                 invalid,
-                "Invalid revision number.",
+                "Revision is missing.",
             ),
             (r#"{"taskDefinition":"web:9"}"#, client, unable),
             (

@@ -160,6 +160,39 @@ impl Lexer {
         ))
     }
 
+    /// The next word where a pattern stands: brackets of its own and commas belong to it, and a
+    /// bracket that it does not open ends it.
+    pub(super) fn pattern(&mut self) -> Result<Token, QueryError> {
+        self.skip_space();
+        match self.peek(0) {
+            None => return Ok(Token::End),
+            Some(quote @ ('\'' | '"')) => return self.quoted(quote),
+            Some(_) => {}
+        }
+        let start = self.position;
+        let (mut depth, mut in_class, mut escaped) = (0_usize, false, false);
+        while let Some(c) = self.peek(0).filter(|c| !c.is_whitespace()) {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                ']' if in_class => in_class = false,
+                _ if in_class => {}
+                '[' => in_class = true,
+                '(' => depth += 1,
+                ')' if depth == 0 => break,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            self.position += 1;
+        }
+        if start == self.position {
+            return self.word(|_, _| false);
+        }
+        Ok(Token::Bare(
+            self.characters[start..self.position].iter().collect(),
+        ))
+    }
+
     fn quoted(&mut self, quote: char) -> Result<Token, QueryError> {
         let start = self.position + 1;
         let rest = &self.characters[start..];

@@ -19,6 +19,7 @@ mod parser;
 mod pattern;
 mod term;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -40,8 +41,8 @@ pub trait Subject {
     fn agent_connected(&self) -> bool;
     /// The version of its agent, dotted numbers.
     fn agent_version(&self) -> &str;
-    /// The id of the EC2 instance behind it, if it is one.
-    fn ec2_instance_id(&self) -> Option<&str>;
+    /// The id by which EC2, or Systems Manager for other machines, knows it.
+    fn ec2_instance_id(&self) -> Option<Cow<'_, str>>;
     /// When it registered.
     fn registered_at(&self) -> Timestamp;
     /// Tasks on it that are RUNNING.

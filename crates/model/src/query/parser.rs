@@ -326,7 +326,11 @@ impl Parser {
     }
 
     fn pattern(&mut self) -> Result<Pattern, QueryError> {
-        let (text, column) = self.value()?;
+        let column = self.lexer.column();
+        let text = match self.lexer.pattern()? {
+            Token::Bare(text) | Token::Quoted(text) => text,
+            other => return Err(unexpected(column, "a value", &other)),
+        };
         Pattern::new(&text).map_err(|problem| {
             invalid(
                 column,

@@ -200,7 +200,9 @@ impl Comparison {
                 };
                 test.accepts(Some(text))
             }
-            Self::Text(Name::Ec2InstanceId, test) => test.accepts(subject.ec2_instance_id()),
+            Self::Text(Name::Ec2InstanceId, test) => {
+                test.accepts(subject.ec2_instance_id().as_deref())
+            }
             Self::Text(Name::Attribute(name), test) => test.accepts(
                 subject
                     .attribute(name)

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use std::borrow::Cow;
+
 use super::*;
 
 #[derive(Default)]
@@ -22,8 +24,8 @@ impl Subject for Instance {
     fn agent_version(&self) -> &str {
         self.version
     }
-    fn ec2_instance_id(&self) -> Option<&str> {
-        self.ec2
+    fn ec2_instance_id(&self) -> Option<Cow<'_, str>> {
+        self.ec2.map(Cow::Borrowed)
     }
     fn registered_at(&self) -> Timestamp {
         Timestamp::from_millis(self.registered_at)
@@ -90,6 +92,12 @@ fn expressions_hold_or_do_not() {
         ("attribute:stack less_than prod", false),
         // Full match.
         ("attribute:ecs.instance-type =~ t2", false),
+        ("attribute:ecs.instance-type =~ t[12].(small|large)", true),
+        ("(attribute:ecs.instance-type =~ t[13].*)", false),
+        (
+            "(attribute:ecs.instance-type !~ [a-z]3(,|.).*) and agentConnected == true",
+            true,
+        ),
         ("attribute:ecs.instance-type =~ 't2|t2.small'", true),
         ("attribute:ecs.instance-type not_matches '.*large'", true),
         ("attribute:ecs.instance-type matches \".*small\"", true),
@@ -194,7 +202,8 @@ fn errors_name_the_column_and_what_was_expected() {
         ("registeredAt < yesterday", Some(16), "is no date"),
         ("runningTasksCount == -1", Some(22), "whole number"),
         ("task:group exists", Some(12), "==, !="),
-        ("attribute:a =~ (b", Some(16), "a value"),
+        ("attribute:a =~ (b", Some(16), "unclosed group"),
+        ("attribute:a =~ )", Some(16), "a value"),
         ("attribute:a =~ '(b'", Some(16), "unclosed group"),
         ("attribute:a =~ '(?=b)'", Some(16), "look-around"),
         ("attribute:a =~ 'a)|(b'", Some(16), "unopened group"),

@@ -103,7 +103,6 @@ pub fn plain(id: u128, zone: &str, size: u32) -> InstanceState {
         },
         attributes: BTreeMap::from([(ZONE_ATTRIBUTE.to_owned(), Some(zone.to_owned()))]),
         agent_version: "1.0.0".to_owned(),
-        ec2_instance_id: None,
         registered_at: Timestamp::default(),
     }
 }

@@ -184,6 +184,7 @@ fn instance(cluster: &ClusterName, n: usize) -> Instance {
         custom_attributes: BTreeMap::new(),
         hostname: format!("node-{n}.example.com"),
         agent_version: "0.1.0".to_owned(),
+        agent_hash: None,
         docker_version: "20.10.24".to_owned(),
         incarnation: Incarnation {
             boot_id: format!("{n:032x}"),
