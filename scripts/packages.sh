@@ -56,6 +56,7 @@ missing_packages() {
                 python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
                 has_command etcd || echo etcd-server
                 has_command openssl || echo openssl
+                has_command docker-registry || echo docker-registry
                 ;;
             *) echo "packages.sh: there is no group $group" >&2 && return 2 ;;
         esac

@@ -54,6 +54,14 @@ pub struct PurgeArgs {
     pub stop_timeout: Duration,
 }
 
+impl RunArgs {
+    /// Where `docker login` of this user writes to.
+    pub fn docker_config(&self) -> Option<PathBuf> {
+        let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker"));
+        self.docker_config.clone().or_else(home)
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum LogFormat {
@@ -113,6 +121,10 @@ pub struct RunArgs {
         env = "DOCKER_HOST"
     )]
     pub docker_host: String,
+    /// The directory of Docker's configuration, whose logins to image registries are used.
+    /// Default: .docker in the home directory.
+    #[arg(long, value_name = "DIR", env = "DOCKER_CONFIG")]
+    docker_config: Option<PathBuf>,
     /// Containers that are created, and started, at once. Sixteen is where Docker 20.10 on two
     /// cores stops getting faster (`scripts/bench launch`).
     #[arg(long, default_value_t = 16)]

@@ -14,6 +14,7 @@ use longshore_agent::journal::Journal;
 use longshore_agent::node::{Node, Settings};
 use longshore_agent::pass::{self, Pass, QUEUE};
 use longshore_agent::purge;
+use longshore_agent::runtime::docker::login::Logins;
 use longshore_agent::runtime::docker::{self, DockerRuntime, Engine};
 use longshore_agent::session::Link;
 use longshore_agent::tls;
@@ -179,6 +180,7 @@ async fn purge(args: &PurgeArgs) -> anyhow::Result<()> {
         instance: identity.instance,
         concurrency: PURGE_CONCURRENCY,
         pids_limit: None,
+        logins: Logins::default(),
     };
     let runtime = DockerRuntime::new(&engine, &settings);
     let removed = purge::purge(&runtime, args.stop_timeout).await?;
@@ -213,6 +215,7 @@ async fn run(args: RunArgs, operations: TaskTracker) -> anyhow::Result<()> {
         instance: identity.instance,
         concurrency: args.docker_concurrency,
         pids_limit: (args.pids_limit > 0).then_some(i64::from(args.pids_limit)),
+        logins: Logins::new(args.docker_config()),
     };
     let runtime = Arc::new(DockerRuntime::new(&engine, &settings));
     let offer = Offer {

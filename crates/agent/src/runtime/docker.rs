@@ -6,6 +6,7 @@
 
 mod config;
 mod image;
+pub mod login;
 pub mod look;
 
 use std::collections::HashMap;
@@ -78,6 +79,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Most processes in one container; `None` for no limit.
     pub pids_limit: Option<i64>,
+    /// For image registries.
+    pub logins: login::Logins,
 }
 
 /// A connection to Docker that answers.
@@ -189,7 +192,7 @@ impl DockerRuntime {
             instance: settings.instance,
             cgroups: Cgroups::new(ROOT, engine.layout()),
             pids_limit: settings.pids_limit,
-            images: image::Images::default(),
+            images: image::Images::new(settings.logins.clone()),
             creates: Semaphore::new(settings.concurrency.max(1)),
             starts: Semaphore::new(settings.concurrency.max(1)),
             stops: Semaphore::new(STOPS),

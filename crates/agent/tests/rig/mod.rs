@@ -12,6 +12,7 @@ use longshore_agent::journal::Journal;
 use longshore_agent::node::{Input, Node, Settings};
 use longshore_agent::pass::{self, Event, Pass, QUEUE};
 use longshore_agent::runtime::Runtime;
+use longshore_agent::runtime::docker::login::Logins;
 use longshore_agent::runtime::docker::{self, DockerRuntime, Engine};
 use longshore_agent::wire::Assignments;
 use longshore_model::assignment::Assignment;
@@ -76,6 +77,11 @@ pub fn random_task() -> TaskId {
 }
 
 pub async fn docker(instance: InstanceId) -> DockerRuntime {
+    docker_with(instance, Logins::default()).await
+}
+
+/// With logins to image registries.
+pub async fn docker_with(instance: InstanceId, logins: Logins) -> DockerRuntime {
     let engine = Engine::connect(&engine()).await.expect(
         "these tests need a Docker engine that answers at DOCKER_HOST or /var/run/docker.sock, and none does",
     );
@@ -83,6 +89,7 @@ pub async fn docker(instance: InstanceId) -> DockerRuntime {
         instance,
         concurrency: 8,
         pids_limit: Some(4096),
+        logins,
     };
     DockerRuntime::new(&engine, &settings)
 }

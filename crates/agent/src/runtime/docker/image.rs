@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::auth::DockerCredentials;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures::StreamExt;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::time::{sleep, timeout};
 
+use super::login::Logins;
 use super::{failed, has_status, limit};
 use crate::runtime::RuntimeError;
 
@@ -33,16 +35,7 @@ pub(super) struct Images {
     /// One lock per image that is being looked for.
     underway: Mutex<BTreeMap<String, Arc<AsyncMutex<()>>>>,
     pulls: Semaphore,
-}
-
-impl Default for Images {
-    fn default() -> Self {
-        Self {
-            known: Mutex::default(),
-            underway: Mutex::default(),
-            pulls: Semaphore::new(PULLS),
-        }
-    }
+    logins: Logins,
 }
 
 /// The data is valid after every statement, so a panic elsewhere does not spoil it.
@@ -51,6 +44,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Images {
+    /// Images that are pulled with these logins.
+    pub(super) fn new(logins: Logins) -> Self {
+        Self {
+            known: Mutex::default(),
+            underway: Mutex::default(),
+            pulls: Semaphore::new(PULLS),
+            logins,
+        }
+    }
+
     /// The registry digest of an image that was found.
     pub(super) fn digest(&self, image: &str) -> Option<String> {
         lock(&self.known).get(image).cloned().flatten()
@@ -100,7 +103,7 @@ impl Images {
         let _permit = self.pulls.acquire().await;
         let mut wait = FIRST_WAIT;
         for attempt in 1.. {
-            match pull(docker, image).await {
+            match self.pull(docker, image).await {
                 Ok(()) => break,
                 Err(error) if attempt == ATTEMPTS || is_final(&error) => return Err(error),
                 Err(error) => {
@@ -112,6 +115,26 @@ impl Images {
         }
         let missing = || RuntimeError::refused(PULL_ERROR, "the image is gone after the pull");
         find(docker, image).await?.ok_or_else(missing)
+    }
+
+    /// Pulls once, with the node's login to the registry if there is one. Without one it is tried
+    /// all the same, since the image may be public; what is wrong with the login is then told.
+    async fn pull(&self, docker: &Docker, image: &str) -> Result<(), RuntimeError> {
+        let (login, fault) = match self.logins.find(image).await {
+            Ok(login) => (login, None),
+            Err(fault) => {
+                tracing::warn!(%fault, image, "pulled without a login");
+                (None, Some(fault))
+            }
+        };
+        let pulled = pull(docker, image, login).await;
+        match (pulled, fault) {
+            (Err(RuntimeError::Refused(failure)), Some(fault)) => Err(RuntimeError::refused(
+                PULL_ERROR,
+                format!("{}; {fault}", failure.detail),
+            )),
+            (pulled, _) => pulled,
+        }
     }
 }
 
@@ -129,12 +152,16 @@ async fn find(docker: &Docker, image: &str) -> Result<Option<Option<String>>, Ru
     Ok(Some(digest.map(|(_, digest)| digest.to_owned())))
 }
 
-async fn pull(docker: &Docker, image: &str) -> Result<(), RuntimeError> {
+async fn pull(
+    docker: &Docker,
+    image: &str,
+    login: Option<DockerCredentials>,
+) -> Result<(), RuntimeError> {
     let options = CreateImageOptionsBuilder::new()
         .from_image(&with_tag(image))
         .build();
     let whole = async {
-        let mut progress = docker.create_image(Some(options), None, None);
+        let mut progress = docker.create_image(Some(options), None, login);
         loop {
             match timeout(SILENCE, progress.next()).await {
                 Ok(Some(Ok(line))) => {
