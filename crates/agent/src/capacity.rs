@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
@@ -30,6 +31,8 @@ pub struct Offer {
     pub reserved_memory: Option<u32>,
     /// Zone that the node is in.
     pub zone: String,
+    /// The node's address towards the control plane, where it is known.
+    pub address: Option<IpAddr>,
     /// Attributes of the operator's choice.
     pub attributes: BTreeMap<String, String>,
 }
@@ -67,8 +70,23 @@ pub fn hello(
             reserved_tcp_ports: RESERVED_TCP_PORTS.map(u32::from).to_vec(),
             reserved_udp_ports: Vec::new(),
         }),
-        attributes: attributes(offer, engine.version.api_version.as_deref(), limits_tasks),
+        attributes: attributes(
+            offer,
+            hostname,
+            engine.version.api_version.as_deref(),
+            limits_tasks,
+        ),
     }
+}
+
+/// The address that this node has towards a control plane, as `HOST:PORT`: whoever reaches the
+/// control plane most likely reaches the node by it. Sends nothing.
+pub fn address_towards(control_plane: &str) -> Option<IpAddr> {
+    ["0.0.0.0:0", "[::]:0"].into_iter().find_map(|any| {
+        let socket = UdpSocket::bind(any).ok()?;
+        socket.connect(control_plane).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    })
 }
 
 /// The first eight hex digits of the SHA-256 of this program, as the ECS agent shows the commit
@@ -93,6 +111,7 @@ fn program_hash() -> Option<String> {
 /// Attributes as the ECS agent names them; a capability has an empty value.
 fn attributes(
     offer: &Offer,
+    hostname: &str,
     api_version: Option<&str>,
     limits_tasks: bool,
 ) -> BTreeMap<String, String> {
@@ -112,6 +131,11 @@ fn attributes(
     ];
     let valued = valued.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut attributes = BTreeMap::from(valued);
+    // Which machine it is, for people.
+    attributes.insert("longshore.host-name".to_owned(), hostname.to_owned());
+    if let Some(address) = offer.address {
+        attributes.insert("longshore.address".to_owned(), address.to_string());
+    }
     if limits_tasks {
         let name = "ecs.capability.task-cpu-mem-limit";
         attributes.insert(name.to_owned(), String::new());
@@ -137,7 +161,7 @@ mod tests {
             attributes: BTreeMap::from([("disk".to_owned(), "ssd".to_owned())]),
             ..Offer::default()
         };
-        let with = attributes(&offer, Some("1.41"), true);
+        let with = attributes(&offer, "host-1", Some("1.41"), true);
         let has = |name: &str| with.contains_key(name);
         assert_eq!(with.get(ZONE_ATTRIBUTE).map(String::as_str), Some("z1"));
         assert_eq!(with.get("disk").map(String::as_str), Some("ssd"));
@@ -145,7 +169,17 @@ mod tests {
         assert!(has("com.amazonaws.ecs.capability.docker-remote-api.1.41"));
         assert!(!has("com.amazonaws.ecs.capability.docker-remote-api.1.42"));
         assert!(has("ecs.capability.task-cpu-mem-limit"));
-        let without = attributes(&offer, None, false);
+        let without = attributes(&offer, "host-1", None, false);
         assert!(!without.contains_key("ecs.capability.task-cpu-mem-limit"));
+        assert_eq!(without["longshore.host-name"], "host-1");
+        assert!(!without.contains_key("longshore.address"));
+    }
+
+    #[test]
+    fn a_node_on_loopback_is_reached_there() {
+        for (control_plane, address) in [("127.0.0.1:7401", Some("127.0.0.1")), ("no port", None)] {
+            let found = address_towards(control_plane).map(|address| address.to_string());
+            assert_eq!(found.as_deref(), address, "{control_plane}");
+        }
     }
 }

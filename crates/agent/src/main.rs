@@ -223,6 +223,11 @@ async fn run(args: RunArgs, operations: TaskTracker) -> anyhow::Result<()> {
         memory: args.memory,
         reserved_memory: args.reserved_memory,
         zone: args.zone,
+        address: args
+            .join
+            .control_plane
+            .iter()
+            .find_map(|address| capacity::address_towards(address)),
         attributes: args.attributes.into_iter().collect(),
     };
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")

@@ -5,6 +5,7 @@ use std::fmt;
 use anyhow::bail;
 
 use crate::data_dir::DataDir;
+use crate::hint;
 
 /// An access key.
 #[derive(Clone, PartialEq, Eq)]
@@ -109,9 +110,10 @@ pub(crate) fn target(
         Some(client) => Ok(client),
         None => bail!(
             "nothing says which control plane to speak to: there is no {}; \
-             start Longshore with `longshore up --detach`, or set AWS_ENDPOINT_URL, \
+             start Longshore with `{}`, or set AWS_ENDPOINT_URL, \
              AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-            data_dir.client_file().display()
+            data_dir.client_file().display(),
+            hint::longshore("up --detach")
         ),
     }
 }

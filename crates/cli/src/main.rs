@@ -18,6 +18,7 @@ mod credentials;
 mod data_dir;
 mod definition_file;
 mod health;
+mod hint;
 mod listing;
 mod placement;
 mod process;

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::Global;
 use crate::data_dir::{DataDir, UpFile};
+use crate::hint;
 use crate::process;
 use crate::terminal::{self, Progress};
 
@@ -46,8 +47,9 @@ impl Down {
             return Ok(());
         }
         let _lock = data.lock()?;
-        let mut progress = Progress::start("stopping the agents");
         let mut up = data.read_up()?;
+        terminal::say(&what_stops(&data, &up));
+        let mut progress = Progress::start("stopping the agents");
         let was_running = is_running(&up)?;
         if let Some(foreground) = &up.foreground {
             // It stops what it started and forgets it; what it could not stop is still recorded.
@@ -70,8 +72,9 @@ impl Down {
         data.remove_up()?;
         if let Some(directory) = failed {
             bail!(
-                "the containers of {} are not all removed; `longshore down` tries again",
-                directory.display()
+                "the containers of {} are not all removed; `{}` tries again",
+                directory.display(),
+                hint::longshore("down")
             );
         }
         if !self.keep_data {
@@ -89,6 +92,22 @@ impl Down {
         });
         Ok(())
     }
+}
+
+/// Which installation it is, before anything of it is gone.
+fn what_stops(data: &DataDir, up: &UpFile) -> String {
+    let at = up.control_plane.as_ref();
+    let at = at.map_or(String::new(), |control_plane| {
+        format!(" at {}", control_plane.listen)
+    });
+    format!(
+        "Stopping the Longshore{at} of {}, with {}.",
+        data.root().display(),
+        match up.agents.len() {
+            1 => "1 agent".to_owned(),
+            agents => format!("{agents} agents"),
+        }
+    )
 }
 
 fn is_running(up: &UpFile) -> anyhow::Result<bool> {

@@ -1,12 +1,14 @@
 //! `longshore env`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::Global;
 use crate::data_dir::ClientFile;
+use crate::hint;
 use crate::terminal;
 
 const EXAMPLES: &str = "\
@@ -48,28 +50,38 @@ impl Env {
         let data_dir = global.data_dir()?;
         let Some(client) = data_dir.read_client()? else {
             bail!(
-                "there is no {}; start Longshore with `longshore up --detach`",
-                data_dir.client_file().display()
+                "there is no {}; start Longshore with `{}`",
+                data_dir.client_file().display(),
+                hint::longshore("up --detach")
             );
         };
-        let mut text = text(&client, self.shell);
+        let mut text = text(&client, data_dir.root(), self.shell);
         if terminal::stdout_is_terminal() {
-            text.push_str(match self.shell {
-                Shell::Bash => "# Printed only. To set them: eval \"$(longshore env)\"\n",
-                Shell::Fish => "# Printed only. To set them: longshore env --shell fish | source\n",
+            text.push_str(&match self.shell {
+                Shell::Bash => format!(
+                    "# Printed only. To set them: eval \"$({})\"\n",
+                    hint::longshore("env")
+                ),
+                Shell::Fish => format!(
+                    "# Printed only. To set them: {} | source\n",
+                    hint::longshore("env --shell fish")
+                ),
             });
         }
         Ok(terminal::print(&text)?)
     }
 }
 
-fn text(client: &ClientFile, shell: Shell) -> String {
+fn text(client: &ClientFile, data_dir: &Path, shell: Shell) -> String {
+    let data_dir = data_dir.to_string_lossy();
     let variables = [
         ("AWS_ENDPOINT_URL", client.endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", &client.access_key_id),
         ("AWS_SECRET_ACCESS_KEY", &client.secret_access_key),
         ("AWS_REGION", &client.region),
         ("AWS_DEFAULT_REGION", &client.region),
+        // So that `longshore down` means the installation that the others name.
+        ("LONGSHORE_DATA_DIR", &data_dir),
         // The pager of the stock command stops scripts and short answers alike.
         ("AWS_PAGER", ""),
     ];
@@ -121,19 +133,20 @@ mod tests {
     #[test]
     fn for_both_shells() {
         assert_eq!(
-            text(&client("a/b+c"), Shell::Bash),
+            text(&client("a/b+c"), Path::new("/d"), Shell::Bash),
             "export AWS_ENDPOINT_URL='http://127.0.0.1:7400'\n\
              export AWS_ACCESS_KEY_ID='AKIAEXAMPLE'\n\
              export AWS_SECRET_ACCESS_KEY='a/b+c'\n\
              export AWS_REGION='us-east-1'\n\
              export AWS_DEFAULT_REGION='us-east-1'\n\
+             export LONGSHORE_DATA_DIR='/d'\n\
              export AWS_PAGER=''\n\
              unset AWS_SESSION_TOKEN\n\
              unset AWS_PROFILE\n\
              unset AWS_ENDPOINT_URL_ECS\n\
              unset AWS_IGNORE_CONFIGURED_ENDPOINT_URLS\n"
         );
-        let fish = text(&client(r"a'b\c"), Shell::Fish);
+        let fish = text(&client(r"a'b\c"), Path::new("/d"), Shell::Fish);
         assert!(
             fish.contains("set -gx AWS_SECRET_ACCESS_KEY 'a\\'b\\\\c'\n"),
             "{fish}"
@@ -155,7 +168,7 @@ mod tests {
         ] {
             let script = format!(
                 "{}printf %s \"$AWS_SECRET_ACCESS_KEY\"",
-                text(&client(secret), Shell::Bash)
+                text(&client(secret), Path::new("/d"), Shell::Bash)
             );
             let output = Command::new("sh").args(["-euc", &script]).output().unwrap();
             assert!(output.status.success(), "{secret:?}");

@@ -23,6 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::api::Api;
 use crate::credentials::{self, Target, Wanted};
 use crate::data_dir::DataDir;
+use crate::hint;
 
 const EXAMPLES: &str = "\
 EXAMPLES:
@@ -134,6 +135,11 @@ pub(crate) struct UsageError(pub(crate) String);
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let global = &arguments.global;
+    hint::set(
+        global.data_dir.as_deref(),
+        global.endpoint.as_deref(),
+        global.ca_bundle.as_deref(),
+    );
     match arguments.command {
         Command::Up(up) => up.run(global).await?,
         Command::Down(down) => down.run(global).await?,

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::service_plan::Plan;
 use super::{ClusterArgument, Global, Output, parse_duration};
 use crate::api::{self, Api, ApiError, Patience};
+use crate::hint;
 use crate::listing;
 use crate::placement::{self, PlacementArguments};
 use crate::table::{self, Listing};
@@ -325,7 +326,8 @@ async fn describe_one(api: &Api, cluster: &str, name: &str) -> anyhow::Result<ec
 }
 
 fn unknown(name: &str, cluster: &str) -> String {
-    format!("cluster {cluster} has no service {name}; see `longshore service list`")
+    let list = hint::in_cluster("service list", cluster);
+    format!("cluster {cluster} has no service {name}; see `{list}`")
 }
 
 /// Follows a service until it is stable, telling its events meanwhile: they say what it waits
@@ -355,8 +357,9 @@ async fn wait_until_stable(
         }
         if Instant::now() >= deadline {
             bail!(
-                "service {name} is not stable after {timeout:?}: {}; see `longshore service events {name}`",
-                standing(&service)
+                "service {name} is not stable after {timeout:?}: {}; see `{}`",
+                standing(&service),
+                hint::longshore(&format!("service events {name}"))
             );
         }
         sleep(POLL).await;

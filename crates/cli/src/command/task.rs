@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::{ClusterArgument, Global, Output, UsageError};
 use crate::api::{self, Api, ApiError, Patience};
+use crate::hint;
 use crate::listing;
 use crate::placement::PlacementArguments;
 use crate::table::{self, Listing};
@@ -553,7 +554,8 @@ fn only_match(arns: &[String], cluster: &str, text: &str) -> anyhow::Result<Stri
         [id] => Ok((*id).to_owned()),
         [] => bail!(
             "no task of cluster {cluster} has an id that starts with {text:?}; \
-             see `longshore task list --all`"
+             see `{}`",
+            hint::in_cluster("task list --all", cluster)
         ),
         several => {
             let shown = several.get(..SHOWN_MATCHES).unwrap_or(several);

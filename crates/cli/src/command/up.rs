@@ -19,6 +19,7 @@ use crate::credentials::{Credentials, Target};
 use crate::data_dir::{
     self, AgentProcess, ClientFile, ControlPlaneProcess, DataDir, InstanceFile, UpFile,
 };
+use crate::hint;
 use crate::process::{self, ProcessIdentity, Started};
 use crate::terminal::{self, Progress};
 use crate::{health, listing, table};
@@ -414,9 +415,10 @@ impl Wanted {
             agents(up.agents.len())
         ))?;
         if listen != self.listen || up.agents.len() != self.agents as usize {
-            terminal::warn(
-                "it was started with other options; `longshore down --keep-data` first to change them",
-            );
+            terminal::warn(&format!(
+                "it was started with other options; `{}` first to change them",
+                hint::longshore("down --keep-data")
+            ));
         }
         Ok(())
     }
@@ -426,23 +428,21 @@ impl Wanted {
             return self.print_json(up);
         }
         let listen = up.control_plane.as_ref().map_or(self.listen, |c| c.listen);
-        let data_dir = match &global.data_dir {
-            Some(path) => format!(" --data-dir {}", path.display()),
-            None => String::new(),
-        };
+        let (env, down) = (hint::longshore("env"), hint::longshore("down"));
+        let status = hint::longshore("status");
         let mut text = format!(
             "Longshore is up at http://{listen} with {}.\n\n\
              Next:\n  \
-             eval \"$(longshore env{data_dir})\"\n  \
+             eval \"$({env})\"\n  \
              aws ecs list-container-instances\n  \
-             longshore status{data_dir}\n",
+             {status}\n",
             agents(up.agents.len())
         );
         text.push_str(&if detached {
-            format!("\nTo stop it and remove everything: longshore down{data_dir}\n")
+            format!("\nTo stop it and remove everything: {down}\n")
         } else {
             format!(
-                "\n^C stops it. Containers then keep running until `longshore down{data_dir}` \
+                "\n^C stops it. Containers then keep running until `{down}` \
                  removes them.\n"
             )
         });
@@ -536,7 +536,10 @@ impl Running {
         down::stop_agents(&self.up).await?;
         down::stop_control_plane(&self.up).await?;
         data.remove_up()?;
-        terminal::say("Stopped. Containers keep running; `longshore down` removes them.");
+        let down = hint::longshore("down");
+        terminal::say(&format!(
+            "Stopped. Containers keep running; `{down}` removes them."
+        ));
         Ok(())
     }
 
