@@ -61,7 +61,8 @@ impl Layout {
             .prefix("longshore-layout-")
             .tempdir()?;
         let certificates = root.path().join("certificates");
-        let hosts = MACHINES.map(|name| format!("{name}.example.com,127.0.0.1"));
+        let hosts =
+            MACHINES.map(|name| format!("{name}.example.com,longshore.example.com,127.0.0.1"));
         let made = Command::new(deploy().join("make-certificates"))
             .arg(&certificates)
             .args(&hosts)
