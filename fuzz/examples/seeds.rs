@@ -96,6 +96,30 @@ fn texts() -> std::io::Result<()> {
         write("page_token", name, token.unwrap_or_default().as_bytes())?;
         write("page_token", &format!("{name}-key"), key.as_bytes())?;
     }
+    let cbor = longshore_door::wire::cbor::encode(
+        None,
+        &serde_json::json!({"Namespace": "AWS/ECS", "Dimensions": [{"Name": "a"}], "n": 0.5}),
+    );
+    for (name, line, body) in [
+        (
+            "ec2",
+            "ec2 DescribeAvailabilityZones",
+            &b"Action=DescribeAvailabilityZones&ZoneName.1=a&Filter.1.Name=state&Filter.1.Value.1=x&DryRun=true"[..],
+        ),
+        (
+            "query",
+            "query ListMetrics",
+            b"Action=ListMetrics&Namespace=a&Dimensions.member.1.Name=b&Dimensions.member.1.Value=c",
+        ),
+        ("cbor", "cbor ListMetrics", &cbor),
+        (
+            "rest",
+            "rest ListScheduleGroups",
+            b"/schedule-groups?NamePrefix=d%20e&MaxResults=5",
+        ),
+    ] {
+        write("wire", name, &[line.as_bytes(), b"\n", body].concat())?;
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 //! | module | reads | holds |
 //! |---|---|---|
 //! | [`request`] | inputs of all operations, AWS JSON and gRPC | what is decoded is encoded and decoded to the same |
+//! | [`wire`] | inputs of other services on their own wires | what is decoded is encoded and decoded to the same |
 //! | [`sigv4`] | a signed HTTP request | accepted exactly if a second implementation accepts it; no changed byte passes |
 //! | [`bearer`] | a bearer token | only minted tokens pass |
 //! | [`arn`] | ARNs, names and ids | what is printed is read as the same |
@@ -36,6 +37,7 @@ pub mod sigv4;
 pub mod store_record;
 pub mod store_recovery;
 pub mod task_definition;
+pub mod wire;
 
 use longshore_model::Realm;
 
@@ -65,6 +67,7 @@ pub const TARGETS: &[Target] = &[
     target("store_record", store_record::run, 500),
     target("store_recovery", store_recovery::run, 20),
     target("task_definition", task_definition::run, 300),
+    target("wire", wire::run, 500),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), cases: u32) -> Target {

@@ -196,5 +196,5 @@ macro_rules! targets {
 
 targets! {
     agent_message arn aws_json bearer control_message docker grpc image_reference page_token sigv4
-    store_record store_recovery task_definition
+    store_record store_recovery task_definition wire
 }

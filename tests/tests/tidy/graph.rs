@@ -57,6 +57,7 @@ pub(crate) const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         &[
             "model",
             "proto",
+            "shapes",
             "supervisor",
             "store",
             "door",

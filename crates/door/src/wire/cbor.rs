@@ -19,7 +19,7 @@ type Fault = minicbor::decode::Error;
 ///
 /// # Errors
 /// SerializationException for what is not CBOR, or no map.
-pub(crate) fn decode(body: &[u8]) -> Result<Value, ApiError> {
+pub fn decode(body: &[u8]) -> Result<Value, ApiError> {
     if body.is_empty() {
         return Ok(Value::Object(Map::new()));
     }
@@ -118,7 +118,7 @@ fn has_more(decoder: &mut Decoder<'_>, left: &mut Option<u64>) -> Result<bool, F
 }
 
 /// Writes an output, with the kinds of its shape where there is one.
-pub(crate) fn encode(shape: Option<&Shape>, value: &Value) -> Vec<u8> {
+pub fn encode(shape: Option<&Shape>, value: &Value) -> Vec<u8> {
     let mut encoder = Encoder::new(Vec::new());
     // Writing to memory cannot fail.
     let _ = put(&mut encoder, shape, value);

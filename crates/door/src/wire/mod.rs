@@ -4,19 +4,19 @@
 //! |---|---|
 //! | [`aws`] | which of the wires of AWS a request is on, the gate, and the answer there |
 //! | [`aws_json`] | AWS JSON 1.0 and 1.1 |
-//! | `query` | the query wire, and EC2's form of it |
-//! | `rest` | REST-JSON: methods, paths, query strings |
-//! | `cbor` | RPC v2 CBOR |
+//! | [`query`] | the query wire, and EC2's form of it |
+//! | [`rest`] | REST-JSON: methods, paths, query strings |
+//! | [`cbor`] | RPC v2 CBOR |
 //! | `xml` | XML, as the query wires answer |
-//! | `tree` | the tree of values that all of these translate to |
+//! | [`tree`] | the tree of values that all of these translate to |
 //! | [`grpc`] | gRPC, with a bearer token |
 
 pub mod aws;
 pub mod aws_json;
-mod cbor;
+pub mod cbor;
 pub mod grpc;
 pub mod query;
-mod rest;
+pub mod rest;
 pub mod tree;
 mod xml;
 

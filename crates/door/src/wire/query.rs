@@ -18,7 +18,7 @@ const MAX_TOLD: usize = 128;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
+pub enum Style {
     /// `Names.member.1`.
     Query,
     /// `Name.1`, and names of EC2's own.
@@ -27,7 +27,7 @@ pub(crate) enum Style {
 
 /// The parameters of a request, by the parts of their names.
 #[derive(Debug, Default)]
-pub(crate) struct Parameters {
+pub struct Parameters {
     root: Node,
 }
 
@@ -42,7 +42,7 @@ impl Parameters {
     ///
     /// # Errors
     /// SerializationException for too many parameters or parts of a name.
-    pub(crate) fn read(form: &[u8]) -> Result<Self, ApiError> {
+    pub fn read(form: &[u8]) -> Result<Self, ApiError> {
         let mut parameters = Self::default();
         for (count, (name, value)) in form_urlencoded::parse(form).enumerate() {
             if count == MAX_PARAMETERS {
@@ -66,7 +66,7 @@ impl Parameters {
     }
 
     /// The value of a parameter with a name of one part.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.root.children.get(name)?.value.as_deref()
     }
 
@@ -74,7 +74,7 @@ impl Parameters {
     ///
     /// # Errors
     /// All parameters that are not of their type, and on EC2's wire those that are not known.
-    pub(crate) fn input(&self, shape: Option<&Shape>, style: Style) -> Result<Value, ApiError> {
+    pub fn input(&self, shape: Option<&Shape>, style: Style) -> Result<Value, ApiError> {
         let mut faults = Vec::new();
         let mut reader = Reader {
             style,

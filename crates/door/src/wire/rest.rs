@@ -10,7 +10,7 @@ use super::{aws_json, tree};
 use crate::error::ApiError;
 
 /// The operation of this method and path, with what stands in the path for its members.
-pub(crate) fn find(
+pub fn find(
     service: &Service,
     method: &str,
     path: &str,
@@ -60,7 +60,7 @@ fn labels(uri: &str, path: &str) -> Option<Vec<(String, String)>> {
 /// # Errors
 /// SerializationException for a body that is no JSON object, ValidationException for a text that
 /// is not of its member's type.
-pub(crate) fn input(
+pub fn input(
     operation: &Operation,
     labels: &[(String, String)],
     head: &Parts,

@@ -96,7 +96,7 @@ pub(crate) fn text(shape: &Shape, value: &Value, times: TimeFormat) -> Option<St
 ///
 /// # Errors
 /// ValidationException in the words of AWS, all faults in one.
-pub(crate) fn validate(shape: Option<&Shape>, input: &Value) -> Result<(), ApiError> {
+pub fn validate(shape: Option<&Shape>, input: &Value) -> Result<(), ApiError> {
     let mut faults = Vec::new();
     if let Some(shape) = shape {
         check(shape, input, "", &mut faults);
