@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use longshore_model::Realm;
+use longshore_reconcile::Times;
 
 use crate::settings::{CommitRoom, Settings};
 
@@ -167,12 +168,14 @@ impl RunArgs {
         Some(format!("{host}:{}", listen.port()))
     }
 
-    /// How patient the controllers are.
+    /// What the controllers go by.
     pub fn settings(&self) -> Settings {
         Settings {
-            healthy_after: self.healthy_after,
-            lost_after: self.lost_after,
-            stopped_retention: self.stopped_retention,
+            times: Times {
+                healthy_after: self.healthy_after,
+                lost_after: self.lost_after,
+                stopped_retention: self.stopped_retention,
+            },
             room: match self.store.store {
                 StoreAddress::Embedded => CommitRoom::OWN,
                 StoreAddress::Etcd(_) => CommitRoom::SHARED,

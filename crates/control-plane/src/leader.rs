@@ -9,8 +9,8 @@ use longshore_store::{Leadership, ReadError, Store, Unavailable};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::controller::{self, End};
-use crate::placer::Scheduling;
+use crate::control::{self, End};
+use crate::placement::Scheduling;
 use crate::settings::Settings;
 use crate::standing::Standing;
 
@@ -92,7 +92,7 @@ async fn term(
     tracing::info!(ready_ms, "this control plane leads");
     let fence = leadership.fence();
     let (ecs, scheduling) = (Arc::clone(ecs), Arc::clone(scheduling));
-    Some(controller::run(ecs, scheduling, settings, fence).await)
+    Some(control::run(ecs, scheduling, settings, fence).await)
 }
 
 async fn pause() {
@@ -127,7 +127,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::placer::SchedulerPlacer;
+    use crate::placement::SchedulerPlacer;
     use crate::testing;
 
     /// A store that others lead as well, and that can be made to lose the answers of commits.

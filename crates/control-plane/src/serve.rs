@@ -40,8 +40,7 @@ use crate::logs::{Asker, LogsService};
 use crate::nodes::NodesService;
 use crate::patience::answered;
 use crate::peers::{Peers, PeersService};
-use crate::placement::PlacementService;
-use crate::placer::{SchedulerPlacer, Scheduling};
+use crate::placement::{PlacementService, SchedulerPlacer, Scheduling};
 use crate::standing::Standing;
 use crate::store;
 
@@ -210,7 +209,7 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> anyhow::Result<()> {
         result = &mut listening => result,
         result = &mut leading => result,
         () = standing.watch(&db, &peers) => bail!("watching the store ended"),
-        () = gateway.find_strays() => bail!("watching the sessions ended"),
+        () = gateway.find_ghost_sessions() => bail!("watching the sessions ended"),
         error = db.failed() => {
             Err(anyhow::Error::new(error).context("the store has failed; restart to read back what is durable"))
         }

@@ -1,20 +1,14 @@
-//! The numbers that decide how patient the controllers are.
+//! The numbers that controllers go by.
 
-use std::time::Duration;
-
+use longshore_reconcile::Times;
 use longshore_store::{Bounds, Embedded};
 
-/// How patient the controllers are; every such value is a flag of the binary. And how much they
-/// may commit at once, which depends on the store.
+/// The times that the controllers go by; every one is a flag of the binary. And how much they may
+/// commit at once, which depends on the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// How long a task without health checks must be RUNNING to count as healthy. ECS waits 40 s
-    /// and its users suffer; a program that dies at start mostly does so in the first seconds.
-    pub healthy_after: Duration,
-    /// How long an agent may be away before its instance counts as lost.
-    pub lost_after: Duration,
-    /// How long STOPPED tasks stay visible. ECS promises an hour.
-    pub stopped_retention: Duration,
+    /// The times.
+    pub times: Times,
     /// How much of plans is committed together.
     pub room: CommitRoom,
 }
@@ -58,9 +52,7 @@ const _: () = {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            healthy_after: Duration::from_secs(5),
-            lost_after: Duration::from_secs(60),
-            stopped_retention: Duration::from_secs(3600),
+            times: Times::default(),
             room: CommitRoom::SHARED,
         }
     }

@@ -33,12 +33,6 @@ fn write<R: Record>(view: &mut View, record: &R, value: Bytes) -> Option<Change>
     view.apply(&Event::Put(entry), revision)
 }
 
-/// Takes a record out of a view.
-pub(crate) fn remove<R: Record>(view: &mut View, record: &R) {
-    let key = record.key();
-    view.apply(&Event::Deleted { key }, view.revision + 1);
-}
-
 /// A control plane.
 pub(crate) fn replica(id: ReplicaId) -> Replica {
     Replica {

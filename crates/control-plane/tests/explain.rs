@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use longshore_control_plane::placement::PlacementService;
-use longshore_control_plane::placer::{SchedulerPlacer, Scheduling};
+use longshore_control_plane::placement::{PlacementService, SchedulerPlacer, Scheduling};
 use longshore_ecs::context::Ecs;
 use longshore_model::cluster::{Cluster, ClusterStatus};
 use longshore_model::instance::{Connection, Incarnation, Instance, InstanceStatus, Resources};

@@ -85,6 +85,9 @@ pub struct Plan<A> {
     pub wake_at: Option<Timestamp>,
     /// Why something that is wanted is not done now.
     pub reasons: Vec<Reason>,
+    /// Whether it waits for what it saw to last. The next decision about the same is told for how
+    /// long all of them have.
+    pub waits: bool,
 }
 
 impl<A> Default for Plan<A> {
@@ -93,6 +96,7 @@ impl<A> Default for Plan<A> {
             actions: Vec::new(),
             wake_at: None,
             reasons: Vec::new(),
+            waits: false,
         }
     }
 }
@@ -152,6 +156,11 @@ pub enum Reason {
         /// Instances of the cluster.
         all: usize,
     },
+    /// A control plane is gone; its agents have time to move to another.
+    ControlPlaneAway {
+        /// When they count as away.
+        until: Timestamp,
+    },
     /// The agent is away; its tasks are kept until the instance counts as lost.
     AgentAway {
         /// When it counts as lost.
@@ -190,6 +199,12 @@ impl fmt::Display for Reason {
                 f,
                 "{away} of {all} instances went away together; none is given up until most are back"
             ),
+            Self::ControlPlaneAway { until } => {
+                write!(
+                    f,
+                    "the control plane is gone; its agents may move until {until}"
+                )
+            }
             Self::AgentAway { until } => {
                 write!(f, "the agent is away; its tasks are kept until {until}")
             }

@@ -1,8 +1,10 @@
-//! Every write a controller may ask for.
+//! Every write a controller may ask for. What happens to a task has a name, since others read its
+//! record and count on what each step means; any other record is put or deleted.
 
 use longshore_model::TaskId;
-use longshore_model::service::Service;
 use longshore_model::task::{StopCode, Task};
+use longshore_state::Key;
+use longshore_state::table::list::AnyRecord;
 
 /// One write. The actions of a plan are committed together or not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +33,15 @@ pub enum Action {
     AccountTask(TaskId),
     /// Forgets a STOPPED task.
     ReapTask(TaskId),
-    /// Replaces the service's record: deployments, events, status.
-    UpdateService(Box<Service>),
-    /// Notes that the instance of the view counts as lost.
-    LoseInstance,
+    /// Writes a record, no task, in place of what the view has under its key.
+    Put(AnyRecord),
+    /// Removes a record, no task, that the view has.
+    Delete(Key),
+}
+
+impl Action {
+    /// Writes a record, no task, in place of what the view has under its key.
+    pub fn put(record: impl Into<AnyRecord>) -> Self {
+        Self::Put(record.into())
+    }
 }

@@ -5,15 +5,50 @@
 
 use std::time::Duration;
 
-use longshore_model::instance::{Connection, Instance};
+use longshore_model::instance::{Connection, Instance, InstanceStatus};
 use longshore_model::plan::{Ctx, Plan, Reason};
 use longshore_model::task::{StopCode, Task};
+use longshore_model::{ClusterName, InstanceId};
+use longshore_state::{Change, Stored, View};
 
 use crate::Action;
+use crate::controller::{Controller, Pace, Scope, Times, Wake};
+
+/// The controller of container instances.
+#[derive(Debug)]
+pub struct Instances;
+
+impl Controller for Instances {
+    type Key = (ClusterName, InstanceId);
+
+    fn all(view: &View) -> impl Iterator<Item = Self::Key> {
+        view.instances.keys().cloned()
+    }
+
+    fn wakes(change: &Change, _: &View, wake: Wake<'_, Self::Key>) {
+        if let Change::Instance {
+            cluster,
+            id,
+            is_other: true,
+        } = change
+        {
+            wake((cluster.clone(), *id), Pace::Now);
+        }
+    }
+
+    fn cluster((cluster, _): &Self::Key) -> Option<&ClusterName> {
+        Some(cluster)
+    }
+
+    fn decide(view: &View, key: &Self::Key, scope: &mut Scope<'_, '_>) -> Option<Plan<Action>> {
+        let seen = gather(view, key, scope.times)?;
+        Some(reconcile(&seen, scope.ctx))
+    }
+}
 
 /// What the decision reads.
 #[derive(Debug, Clone)]
-pub struct View<'a> {
+pub struct InstanceView<'a> {
     /// The instance.
     pub instance: &'a Instance,
     /// Tasks on it that are not STOPPED.
@@ -26,8 +61,30 @@ pub struct View<'a> {
     pub lost_after: Duration,
 }
 
+/// From the view of everything to that of one decision; `None` if there is no such instance.
+pub fn gather<'a>(
+    view: &'a View,
+    (cluster, id): &(ClusterName, InstanceId),
+    times: Times,
+) -> Option<InstanceView<'a>> {
+    let instance = view.instances.get(&(cluster.clone(), *id))?;
+    let registered = || {
+        view.cluster_instances(cluster)
+            .filter(|i| i.status != InstanceStatus::Inactive)
+    };
+    let away = |i: &&Stored<Instance>| matches!(i.connection, Connection::Disconnected(_));
+    let tasks = view.instance_tasks(cluster, *id).map(|task| &**task);
+    Some(InstanceView {
+        instance,
+        tasks: tasks.filter(|task| task.is_live()).collect(),
+        cluster_size: registered().count(),
+        cluster_away: registered().filter(away).count(),
+        lost_after: times.lost_after,
+    })
+}
+
 /// Decides about one instance.
-pub fn reconcile(view: &View<'_>, ctx: &Ctx) -> Plan<Action> {
+pub fn reconcile(view: &InstanceView<'_>, ctx: &Ctx) -> Plan<Action> {
     let mut plan = Plan::default();
     let Connection::Disconnected(since) = view.instance.connection else {
         return plan;
@@ -47,7 +104,10 @@ pub fn reconcile(view: &View<'_>, ctx: &Ctx) -> Plan<Action> {
         });
         return plan;
     }
-    plan.actions.push(Action::LoseInstance);
+    plan.actions.push(Action::put(Instance {
+        connection: Connection::Lost(since),
+        ..view.instance.clone()
+    }));
     for task in view
         .tasks
         .iter()

@@ -16,8 +16,9 @@ use longshore_model::task::{ContainerStatus, DesiredStatus, StopCode, Task, Task
 use longshore_model::task_definition::{ContainerDefinition, TaskDefinition, TaskDefinitionStatus};
 use longshore_model::{ClusterName, CpuUnits, Family, InstanceId, Mib, TaskId, Timestamp};
 use longshore_reconcile::Action;
-use longshore_reconcile::service::{View, reconcile};
+use longshore_reconcile::service::{ServiceView, reconcile};
 use longshore_scheduler::{Index, InstanceState, TaskState};
+use longshore_state::table::list::AnyRecord;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
@@ -148,7 +149,7 @@ impl World {
 
     fn decide(&mut self) -> Plan<Action> {
         let mut index = self.index();
-        let view = View {
+        let view = ServiceView {
             service: &self.service,
             tasks: self.tasks.values().collect(),
             definitions: self
@@ -180,7 +181,7 @@ impl World {
                     self.tasks.get_mut(&task).unwrap().stop(code, &reason, now);
                 }
                 Action::AccountTask(task) => self.tasks.get_mut(&task).unwrap().accounted = true,
-                Action::UpdateService(service) => self.service = *service,
+                Action::Put(AnyRecord::Service(service)) => self.service = *service,
                 other => panic!("not an action of this controller: {other:?}"),
             }
         }

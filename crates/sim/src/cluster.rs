@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use longshore_agent::node::Input;
 use longshore_agent::runtime::Listed;
-use longshore_control_plane::controller::Key;
 use longshore_model::{ClusterName, Realm, TaskId};
 use longshore_proto::agent as proto;
+use longshore_reconcile::Key;
 use longshore_store::{CommitError, Memory, Revision};
 
 use crate::conn::Conn;

@@ -9,13 +9,16 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, UNIX_EPOCH};
 
-use longshore_control_plane::controller::{Activation, Key, Outcome, RELIST_INTERVAL, Rounds};
+use longshore_control_plane::control::{Activation, Outcome, RELIST_INTERVAL, Rounds};
 use longshore_control_plane::gateway::registration;
-use longshore_control_plane::placer::{SchedulerPlacer, Scheduling};
+use longshore_control_plane::placement::{SchedulerPlacer, Scheduling};
 use longshore_door::error::ApiError;
 use longshore_ecs::context::Ecs;
-use longshore_model::{InstanceId, Timestamp};
-use longshore_store::{Change, Commit, Db, Revision};
+use longshore_model::replica::Replica;
+use longshore_model::{InstanceId, ReplicaId, Timestamp};
+use longshore_reconcile::Key;
+use longshore_store::table::{self, Record as _};
+use longshore_store::{Change, Commit, Db, Revision, Write};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
@@ -91,6 +94,11 @@ pub(crate) enum By {
     Itself,
 }
 
+/// The name of a process among control planes.
+pub(crate) fn replica_id(control: usize) -> ReplicaId {
+    ReplicaId::new(control as u128 + 1)
+}
+
 /// Polls one future; true when it is over.
 pub(crate) fn poll<T>(doing: &mut Doing<T>) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
@@ -129,6 +137,7 @@ impl Cluster {
             memory: Arc::clone(&self.memory),
             control: id,
         });
+        self.announce(id);
         let db = Arc::new(Db::at(store, self.log.list(), BACKLOG));
         let clock = Arc::new(AtomicI64::new(EPOCH + self.now));
         let drawn = AtomicU64::new(0);
@@ -195,6 +204,27 @@ impl Cluster {
         self.after(interval, Event::Relist { control: id });
         self.pump(id);
         id
+    }
+
+    /// A process that opens the store is noted as living, in place of those before it.
+    fn announce(&mut self, id: usize) {
+        let own = Replica {
+            id: replica_id(id),
+            people: None,
+            agents: None,
+            started_at: Timestamp::from_millis(EPOCH + self.now),
+        };
+        let Ok(value) = table::encode(&own) else {
+            unreachable!("a record can be written")
+        };
+        let put = Write::Put {
+            key: own.key(),
+            value,
+        };
+        let before = (0..id).map(|before| Write::Delete {
+            key: table::key::<Replica>(&replica_id(before).to_string()),
+        });
+        self.write(before.chain([put]).collect());
     }
 
     /// The control plane that agents and callers reach now.
@@ -337,9 +367,10 @@ impl Cluster {
         control.scheduling.wake(&view, &mut control.rounds.queue);
         drop(view);
         while !control.work.is_blocked(self.now)
-            && let Some(keys) = control.rounds.start(now)
+            && let Some(due) = control.rounds.start(now, self.elapsed())
         {
             progress = true;
+            let keys: Vec<Key> = due.iter().map(|due| due.key.clone()).collect();
             for key in &keys {
                 let late = control.work.begins(key, self.now);
                 self.judge_wait(key, late);
@@ -347,7 +378,7 @@ impl Cluster {
             let ecs = Arc::clone(&control.ecs);
             let scheduling = Arc::clone(&control.scheduling);
             let settings = self.scenario.settings;
-            let mut doing = decide::activate(ecs, scheduling, settings, keys.clone(), self.mutant);
+            let mut doing = decide::activate(ecs, scheduling, settings, due, self.mutant);
             let activation = poll(&mut doing);
             self.collect(&By::Decision(keys));
             match activation {
@@ -384,11 +415,23 @@ impl Cluster {
             }
             control.work.ends(key, self.now);
         }
-        if activation.outcomes.iter().any(|(key, _)| key.is_service()) {
+        if activation
+            .outcomes
+            .iter()
+            .any(|(key, _)| key.turn().is_some())
+        {
             control.work.turn_ends(self.now);
         }
         let now = control.wall();
-        control.rounds.finish(activation, now).is_ok()
+        control
+            .rounds
+            .finish(activation, now, self.elapsed())
+            .is_ok()
+    }
+
+    /// A clock that never jumps.
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.now).unwrap_or(0))
     }
 
     /// Sends what was submitted to the store on its way.

@@ -3,17 +3,16 @@
 
 use std::sync::Arc;
 
-use longshore_control_plane::controller::{self, Activation, Key, Outcome};
-use longshore_control_plane::live::Live;
-use longshore_control_plane::placer::Scheduling;
+use longshore_control_plane::control::{self, Activation, Due, Outcome};
+use longshore_control_plane::placement::{ClusterIndexes, Scheduling};
 use longshore_control_plane::settings::Settings;
-use longshore_control_plane::{commit, gather};
 use longshore_ecs::context::Ecs;
 use longshore_model::instance::Connection;
 use longshore_model::plan::{Ctx, Plan};
 use longshore_model::service::DeploymentConfiguration;
 use longshore_model::task::{DesiredStatus, Task};
-use longshore_reconcile::{self as reconcile, Action};
+use longshore_reconcile::{Action, Key, instance, service, task};
+use longshore_store::table::list::AnyRecord;
 use longshore_store::{Commit, CommitError, Guard, Txn, View};
 
 use crate::control::Doing;
@@ -24,16 +23,16 @@ pub(crate) fn activate(
     ecs: Arc<Ecs>,
     scheduling: Arc<Scheduling>,
     settings: Settings,
-    keys: Vec<Key>,
+    keys: Vec<Due>,
     mutant: Option<Mutant>,
 ) -> Doing<Activation> {
     match mutant.filter(|mutant| is_ours(*mutant)) {
-        None => Box::pin(controller::activate(ecs, scheduling, settings, keys, None)),
+        None => Box::pin(control::activate(ecs, scheduling, settings, keys, None)),
         Some(mutant) => Box::pin(async move {
             let mut outcomes = Vec::new();
-            for key in keys {
-                let outcome = mutated(&ecs, &scheduling, settings, &key, mutant).await;
-                outcomes.push((key, outcome));
+            for due in keys {
+                let outcome = mutated(&ecs, &scheduling, settings, &due, mutant).await;
+                outcomes.push((due.key, outcome));
             }
             Activation { outcomes }
         }),
@@ -59,15 +58,15 @@ async fn mutated(
     ecs: &Ecs,
     scheduling: &Scheduling,
     settings: Settings,
-    key: &Key,
+    due: &Due,
     mutant: Mutant,
 ) -> Outcome {
     let decided = {
         let view = ecs.db.view();
-        let mut live = scheduling.live(&view);
-        let decided = decide(&view, &mut live, key, settings, &mut ecs.ctx(), mutant);
+        let mut indexes = scheduling.indexes(&view);
+        let decided = decide(&view, &mut indexes, due, settings, &mut ecs.ctx(), mutant);
         if let Some((_, plan)) = &decided {
-            live.forget(key.cluster(), &plan.actions);
+            indexes.forget(&due.key, &plan.actions);
         }
         decided
     };
@@ -78,6 +77,7 @@ async fn mutated(
         Ok(_) => Outcome::Done {
             wake_at: plan.wake_at,
             reasons: plan.reasons,
+            waits: plan.waits,
         },
         Err(error) if error.is_conflict() => Outcome::Conflict,
         Err(CommitError::Unavailable(_)) => Outcome::StoreFailed,
@@ -88,18 +88,21 @@ async fn mutated(
 
 fn decide(
     view: &View,
-    live: &mut Live,
-    key: &Key,
+    indexes: &mut ClusterIndexes,
+    due: &Due,
     mut settings: Settings,
     ctx: &mut Ctx,
     mutant: Mutant,
 ) -> Option<(Txn, Plan<Action>)> {
+    let times = &mut settings.times;
+    let key = &due.key;
     let mut plan = match key {
-        Key::Service(cluster, name) => {
+        Key::Service(name) => {
+            let cluster = &name.0;
             if mutant == Mutant::HealthyAtOnce {
-                settings.healthy_after = std::time::Duration::ZERO;
+                times.healthy_after = std::time::Duration::ZERO;
             }
-            let mut seen = gather::service(view, cluster, name, settings)?;
+            let mut seen = service::gather(view, name, *times, settings.room.changes)?;
             let mut changed = seen.service.clone();
             let configuration = changed.deployment_configuration;
             match mutant {
@@ -120,47 +123,50 @@ fn decide(
                 Mutant::CapacityFreedEarly => {
                     for task in view.cluster_tasks(cluster).filter(|task| task.is_live()) {
                         if task.desired_status == DesiredStatus::Stopped {
-                            live.index(cluster).remove_task(task.instance, task.id);
+                            indexes.index(cluster).remove_task(task.instance, task.id);
                         }
                     }
                 }
                 _ => {}
             }
             seen.service = &changed;
-            let mut plan = live.place_for(cluster, &seen, ctx);
+            let mut plan = indexes.decide(view, key, |attempt| {
+                Some(service::reconcile(&seen, attempt, ctx))
+            })?;
             for action in &mut plan.actions {
-                if let Action::UpdateService(service) = action {
+                if let Action::Put(AnyRecord::Service(service)) = action {
                     service.deployment_configuration = configuration;
                 }
             }
             plan
         }
-        Key::Task(cluster, id) => {
+        Key::Task(name) => {
             if mutant == Mutant::ReapedAtOnce {
-                settings.stopped_retention = std::time::Duration::ZERO;
+                times.stopped_retention = std::time::Duration::ZERO;
             }
-            let mut seen = gather::task(view, cluster, *id, settings)?;
+            let mut seen = task::gather(view, name, *times)?;
             if mutant == Mutant::DamagedServiceDeleted {
                 seen.owned = seen.task.service.as_ref().is_none_or(|service| {
-                    view.services
-                        .contains_key(&(cluster.clone(), service.name.clone()))
+                    let service = (name.0.clone(), service.name.clone());
+                    view.services.contains_key(&service)
                 });
             }
-            reconcile::task::reconcile(seen, ctx)
+            task::reconcile(seen, ctx)
         }
-        Key::Instance(cluster, id) => {
-            let mut seen = gather::instance(view, cluster, *id, settings)?;
+        Key::Instance(name) => {
+            let mut seen = instance::gather(view, name, *times)?;
             if mutant == Mutant::MassLossBelieved {
                 seen.cluster_away = 0;
             }
-            reconcile::instance::reconcile(&seen, ctx)
+            instance::reconcile(&seen, ctx)
         }
+        _ => control::decide(view, indexes, due, settings, ctx)?,
     };
     if mutant == Mutant::StopNotAccounted {
         plan.actions
             .retain(|action| !matches!(action, Action::AccountTask(_)));
     }
-    let txn = commit::translate(view, key, &plan.actions, ctx.now)?;
+    let txn = control::translate(view, key, &plan.actions, ctx.now)?;
     Some((txn, plan))
 }
 

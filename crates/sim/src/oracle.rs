@@ -142,8 +142,8 @@ impl Oracle {
                     ])
                     || any(&[Fault::JournalFails, Fault::JournalFull, Fault::JournalOld])
             },
-            healthy_after: millis(scenario.settings.healthy_after),
-            retention: millis(scenario.settings.stopped_retention),
+            healthy_after: millis(scenario.settings.times.healthy_after),
+            retention: millis(scenario.settings.times.stopped_retention),
             clocks_jump: scenario.has(Fault::ControlClock),
             stands_still: [
                 Fault::ControlPause,
@@ -227,8 +227,15 @@ impl Oracle {
     /// Takes note of what a disk did.
     pub(crate) fn written(&mut self, batch: &Batch) {
         for event in &batch.events {
-            self.keys
-                .insert(event.key().as_str().to_owned(), batch.revision);
+            match event {
+                Event::Put(entry) => {
+                    let key = entry.key.as_str().to_owned();
+                    self.keys.insert(key, batch.revision);
+                }
+                Event::Deleted { key } => {
+                    self.keys.remove(key.as_str());
+                }
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use longshore_control_plane::settings::Settings;
+use longshore_reconcile::Times;
 
 use crate::fault::Fault;
 use crate::rng::Rng;
@@ -74,9 +75,11 @@ impl Scenario {
             span: rng.between(20_000, 150_000),
             faults,
             settings: Settings {
-                healthy_after: secs(rng.pick(&[0, 1, 5, 5])),
-                lost_after: secs(rng.pick(&[10, 30, 60])),
-                stopped_retention: secs(rng.pick(&[5, 60, 3600])),
+                times: Times {
+                    healthy_after: secs(rng.pick(&[0, 1, 5, 5])),
+                    lost_after: secs(rng.pick(&[10, 30, 60])),
+                    stopped_retention: secs(rng.pick(&[5, 60, 3600])),
+                },
                 ..Settings::default()
             },
             keep_stopped: secs(rng.pick(&[0, 20, 3600])),

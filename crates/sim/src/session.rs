@@ -16,7 +16,7 @@ use longshore_store::{TransactError, Txn, View};
 use tokio::sync::broadcast::error::TryRecvError;
 
 use crate::cluster::{Cluster, ToAgent, ToControl};
-use crate::control::{By, Changes, Control, Doing, poll};
+use crate::control::{By, Changes, Control, Doing, poll, replica_id};
 use crate::invariant::Invariant;
 use crate::mutant::Mutant;
 use crate::oracle::Reporting;
@@ -99,6 +99,7 @@ impl Cluster {
                 let Ok(registration) = Registration::read(*hello) else {
                     return self.control_end_closes(conn);
                 };
+                let registration = registration.through(replica_id(control_id));
                 let since = control.ecs.ctx().now;
                 let incarnation = registration.incarnation.clone();
                 let ecs = Arc::clone(&control.ecs);

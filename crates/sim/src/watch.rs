@@ -1,10 +1,8 @@
 //! Commits that reach the store, and what each process is shown of them.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use longshore_control_plane::controller::{Key, RELIST_INTERVAL};
-use longshore_control_plane::sweep;
+use longshore_control_plane::control::RELIST_INTERVAL;
 use longshore_store::{CommitError, Unavailable};
 
 use crate::cluster::{Cluster, EPOCH, Event};
@@ -50,7 +48,8 @@ impl Cluster {
         } else {
             self.log.commit(commit)
         };
-        let is_turn = matches!(&sent.by, By::Decision(keys) if keys.iter().any(Key::is_service));
+        let is_turn =
+            matches!(&sent.by, By::Decision(keys) if keys.iter().any(|key| key.turn().is_some()));
         let waits_for_view = answer.as_ref().err().is_none_or(CommitError::is_conflict);
         if let Some(process) = &mut self.controls[control]
             && is_turn
@@ -196,16 +195,8 @@ impl Cluster {
             control.lost = false;
             self.oracle.exercise(Invariant::L5);
         }
-        if control.starting.is_none() {
-            if !drops {
-                control.rounds.queue.push_all(&control.db.view());
-            }
-            let txn = sweep::sweep(&control.db.view(), control.wall());
-            let db = Arc::clone(&control.db);
-            control.chores.push(Box::pin(async move {
-                // Refused, it is left to the next round.
-                db.commit(txn).await.ok();
-            }));
+        if control.starting.is_none() && !drops {
+            control.rounds.queue.push_all(&control.db.view());
         }
         let interval = i64::try_from(RELIST_INTERVAL.as_millis()).unwrap_or(10_000);
         self.after(interval, Event::Relist { control: id });

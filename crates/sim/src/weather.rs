@@ -1,7 +1,7 @@
 //! Faults that begin and end at a time, what they hold up meanwhile, and the end of all of them.
 
 use longshore_agent::runtime::Change;
-use longshore_control_plane::controller::Key;
+use longshore_reconcile::Key;
 use longshore_store::{Commit, Key as StoreKey, Write};
 use longshore_supervisor::Sighting;
 
@@ -232,9 +232,9 @@ impl Cluster {
     /// A service or a task, by chance.
     fn some_key(&mut self) -> Option<Key> {
         let services = self.oracle.services.keys();
-        let services = services.map(|name| Key::Service(self.name.clone(), name.clone()));
+        let services = services.map(|name| Key::Service((self.name.clone(), name.clone())));
         let tasks = self.oracle.tasks.values().filter(|task| task.is_live());
-        let tasks = tasks.map(|task| Key::Task(self.name.clone(), task.id));
+        let tasks = tasks.map(|task| Key::Task((self.name.clone(), task.id)));
         let mut keys: Vec<Key> = services.collect();
         // As often one as the other.
         if self.weather.chance(500) || keys.is_empty() {
@@ -415,13 +415,17 @@ impl Cluster {
 
     /// Writes past every guard, as a disk may.
     pub(crate) fn put(&mut self, key: &StoreKey, value: bytes::Bytes) {
-        let write = Write::Put {
+        self.write(vec![Write::Put {
             key: key.clone(),
             value,
-        };
+        }]);
+    }
+
+    /// The same for several writes.
+    pub(crate) fn write(&mut self, writes: Vec<Write>) {
         let commit = Commit {
             guards: Vec::new(),
-            writes: vec![write],
+            writes,
         };
         let (_, batch) = self.log.commit(commit);
         if let Some(batch) = batch {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longshore_control_plane::controller::Key;
+use longshore_reconcile::Key;
 use longshore_store::Change;
 
 use crate::cluster::Cluster;
@@ -81,7 +81,7 @@ impl Work {
         else {
             return;
         };
-        let key = Key::Service(cluster.clone(), name.clone());
+        let key = Key::Service((cluster.clone(), name.clone()));
         if self.in_flight.contains(&key) {
             self.again.insert(key);
         } else {
@@ -290,7 +290,7 @@ mod tests {
             unreachable!("a legal name")
         };
         let change = Change::Service(cluster.clone(), name.clone());
-        (change, Key::Service(cluster, name))
+        (change, Key::Service((cluster, name)))
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl ChangeLog {
     }
 
     pub(crate) fn note(&mut self, change: &Change) {
-        if matches!(change, Change::Instance(..) | Change::Task { .. }) {
+        if matches!(change, Change::Instance { .. } | Change::Task { .. }) {
             if self.kept.len() == KEPT {
                 self.kept.pop_front();
                 self.first += 1;
@@ -57,7 +57,11 @@ mod tests {
     use super::*;
 
     fn change(number: u128) -> Change {
-        Change::Instance(ClusterName::default_cluster(), InstanceId::new(number))
+        Change::Instance {
+            cluster: ClusterName::default_cluster(),
+            id: InstanceId::new(number),
+            is_other: true,
+        }
     }
 
     fn since(log: &ChangeLog, seen: u64) -> Option<usize> {

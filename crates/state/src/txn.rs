@@ -97,6 +97,29 @@ impl Txn {
         self.put(key, record);
     }
 
+    /// Writes a record in place of what was read under its key at that revision; `None`: of
+    /// nothing. Holds only if that is still so.
+    pub fn put_at<R: Record>(&mut self, record: R, read_at: Option<Revision>) {
+        let key = record.key();
+        self.commit.guards.push(match read_at {
+            None => Guard::Absent { key: key.clone() },
+            Some(revision) => Guard::Unchanged {
+                key: key.clone(),
+                revision,
+            },
+        });
+        self.put(key, record);
+    }
+
+    /// Removes what was read under this key at that revision, if it is still there.
+    pub fn delete_at(&mut self, key: Key, read_at: Revision) {
+        self.commit.guards.push(Guard::Unchanged {
+            key: key.clone(),
+            revision: read_at,
+        });
+        self.commit.writes.push(Write::Delete { key });
+    }
+
     /// Removes the record that was read, if it is still there.
     pub fn delete<R: Record>(&mut self, read: &Stored<R>) {
         self.guard(read);

@@ -14,7 +14,7 @@ pub(crate) const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("scheduler", &["model"]),
     ("state", &["model"]),
-    ("reconcile", &["model", "scheduler"]),
+    ("reconcile", &["model", "scheduler", "state"]),
     ("supervisor", &["model"]),
     ("store", &["model", "state"]),
     ("shapes", &[]),

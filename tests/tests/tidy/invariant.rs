@@ -302,10 +302,13 @@ fn invariant_7_a_plan_has_room_for_reasons() {
             continue;
         }
         let text = &source.text;
-        for (position, _) in text.match_indices("pub fn reconcile(") {
-            let signature = text[position..].split('{').next().unwrap_or_default();
-            if !signature.contains("Plan") {
-                faults.push(format!("{}: reconcile does not return a Plan", source.path));
+        for decision in ["pub fn reconcile(", "    fn decide("] {
+            for (position, _) in text.match_indices(decision) {
+                let signature = text[position..].split('{').next().unwrap_or_default();
+                if !signature.contains("Plan<") {
+                    let name = decision.trim();
+                    faults.push(format!("{}: {name}…) does not return a Plan", source.path));
+                }
             }
         }
     }
@@ -320,7 +323,7 @@ fn invariant_7_a_plan_has_room_for_reasons() {
 fn invariant_8_a_controller_is_activated_by_a_key() {
     let mut faults = Vec::new();
     for source in source::rust().filter(|s| s.path.starts_with("crates/control-plane/src/")) {
-        let is_controller = source.path.contains("controller");
+        let is_controller = source.path.contains("/control/");
         for (number, line) in source.code_before_tests() {
             let carries = ["mpsc::Receiver<", "mpsc::Sender<"].iter().any(|channel| {
                 line.split(channel).nth(1).is_some_and(|rest| {

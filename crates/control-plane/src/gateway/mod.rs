@@ -8,6 +8,7 @@
 //! was replaced, or that the leader counts it as gone.
 
 pub mod assignment;
+mod ghost_sessions;
 pub mod registration;
 pub mod report;
 mod session;
@@ -31,16 +32,16 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::identity::authority::{Authority, node_of};
 use crate::identity::join;
-use crate::ownership::Strays;
-use crate::placer::Scheduling;
+use crate::placement::Scheduling;
 use crate::standing::Standing;
+use ghost_sessions::GhostSessions;
 use sessions::Sessions;
 use switchboard::Switchboard;
 
 /// Messages to one agent that may wait before the session is closed as too slow.
 const OUTBOUND_BACKLOG: usize = 256;
 /// How often the sessions are compared with what is noted of them.
-const STRAY_INTERVAL: Duration = Duration::from_secs(5);
+const GHOST_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Serves agents.
 #[derive(Clone)]
@@ -84,12 +85,12 @@ impl Gateway {
     /// Notes now and then that agents are away which are said to have a session here and have
     /// none: the end of a session cannot be noted while the store does not answer. Runs until the
     /// process ends.
-    pub async fn find_strays(&self) {
-        let mut strays = Strays::default();
-        let mut ticks = tokio::time::interval(STRAY_INTERVAL);
+    pub async fn find_ghost_sessions(&self) {
+        let mut ghosts = GhostSessions::default();
+        let mut ticks = tokio::time::interval(GHOST_INTERVAL);
         loop {
             ticks.tick().await;
-            let found = strays.look(&self.ecs.db.view(), self.standing.id(), |cluster, id| {
+            let found = ghosts.look(&self.ecs.db.view(), self.standing.id(), |cluster, id| {
                 self.sessions.is_open(&(cluster.clone(), id))
             });
             for (cluster, instance, since) in found {

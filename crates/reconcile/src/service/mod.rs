@@ -19,20 +19,98 @@ mod tally;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use longshore_model::instance::InstanceStatus;
 use longshore_model::plan::{Ctx, Plan, Reason};
 use longshore_model::service::{Rollout, Service, ServiceStatus};
-use longshore_model::task::Task;
+use longshore_model::task::{DesiredStatus, Task, TaskStatus};
 use longshore_model::task_definition::TaskDefinition;
-use longshore_model::{Family, InstanceId};
-use longshore_scheduler::Attempt;
+use longshore_model::{ClusterName, Family, InstanceId, ServiceName};
+use longshore_scheduler::{Attempt, Request};
+use longshore_state::{Change, View};
 
-use crate::Action;
+use crate::controller::{Controller, Pace, Scope, Times, Wake};
+use crate::{Action, placement};
 use event::Events;
 use tally::Tally;
 
+/// The controller of services.
+#[derive(Debug)]
+pub struct Services;
+
+impl Controller for Services {
+    type Key = (ClusterName, ServiceName);
+
+    const TAKES_TURNS: bool = true;
+
+    fn all(view: &View) -> impl Iterator<Item = Self::Key> {
+        view.services.keys().cloned()
+    }
+
+    fn wakes(change: &Change, view: &View, wake: Wake<'_, Self::Key>) {
+        match change {
+            Change::Service(cluster, name) => wake((cluster.clone(), name.clone()), Pace::Together),
+            Change::Task {
+                cluster,
+                id,
+                service: Some(name),
+                ..
+            } => {
+                let task = view.tasks.get(cluster, *id);
+                let pace = match task.is_some_and(|task| only_starts(task)) {
+                    true => Pace::Seldom,
+                    false => Pace::Now,
+                };
+                wake((cluster.clone(), name.clone()), pace);
+            }
+            Change::Instance {
+                cluster,
+                id,
+                is_other: true,
+            } => {
+                let tasks = view.instance_tasks(cluster, *id);
+                for service in tasks.filter_map(|task| task.service.as_ref()) {
+                    wake((cluster.clone(), service.name.clone()), Pace::Now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn cluster((cluster, _): &Self::Key) -> Option<&ClusterName> {
+        Some(cluster)
+    }
+
+    fn decide(view: &View, key: &Self::Key, scope: &mut Scope<'_, '_>) -> Option<Plan<Action>> {
+        let seen = gather(view, key, scope.times, scope.most_changes)?;
+        Some(reconcile(&seen, scope.attempt, scope.ctx))
+    }
+
+    fn weight(view: &View, (cluster, name): &Self::Key) -> usize {
+        view.count_service_tasks(cluster, name)
+    }
+
+    fn request(view: &View, key: &Self::Key) -> Option<Request> {
+        let service = view.services.get(key)?;
+        let primary = service.primary()?;
+        let definition = (primary.family.clone(), primary.revision);
+        let definition = view.task_definitions.get(&definition)?;
+        Some(placement::of_service(service, definition))
+    }
+}
+
+/// Whether no more can be new of a task than that it has started: it was not just made, nor is it
+/// to stop.
+fn only_starts(task: &Task) -> bool {
+    task.desired_status == DesiredStatus::Running
+        && matches!(
+            task.last_status,
+            TaskStatus::Activating | TaskStatus::Running
+        )
+}
+
 /// What the decision reads.
 #[derive(Debug, Clone)]
-pub struct View<'a> {
+pub struct ServiceView<'a> {
     /// The service.
     pub service: &'a Service,
     /// Its tasks, STOPPED ones included.
@@ -49,9 +127,37 @@ pub struct View<'a> {
     pub most_changes: usize,
 }
 
+/// From the view of everything to that of one decision; `None` if there is no such service.
+pub fn gather<'a>(
+    view: &'a View,
+    key: &(ClusterName, ServiceName),
+    times: Times,
+    most_changes: usize,
+) -> Option<ServiceView<'a>> {
+    let (cluster, name) = key;
+    let service = view.services.get(key)?;
+    let definitions = service.deployments.iter().filter_map(|deployment| {
+        let name = (deployment.family.clone(), deployment.revision);
+        let definition = view.task_definitions.get(&name)?;
+        Some((name, &**definition))
+    });
+    let draining = view
+        .cluster_instances(cluster)
+        .filter(|instance| instance.status == InstanceStatus::Draining);
+    let tasks = view.service_tasks(cluster, name);
+    Some(ServiceView {
+        service,
+        tasks: tasks.map(|task| &**task).collect(),
+        definitions: definitions.collect(),
+        draining: draining.map(|instance| instance.id).collect(),
+        healthy_after: times.healthy_after,
+        most_changes,
+    })
+}
+
 /// A plan in the making.
 struct Draft<'a> {
-    view: &'a View<'a>,
+    view: &'a ServiceView<'a>,
     service: Service,
     plan: Plan<Action>,
     events: Events,
@@ -59,7 +165,7 @@ struct Draft<'a> {
 
 /// Decides about one service. `attempt` is of the index of its cluster, as far as the view; what
 /// the plan places counts in it, and the caller keeps it while the plan is committed.
-pub fn reconcile(view: &View<'_>, attempt: &mut Attempt<'_>, ctx: &mut Ctx) -> Plan<Action> {
+pub fn reconcile(view: &ServiceView<'_>, attempt: &mut Attempt<'_>, ctx: &mut Ctx) -> Plan<Action> {
     let mut draft = Draft {
         view,
         service: view.service.clone(),
@@ -168,9 +274,7 @@ impl Draft<'_> {
     fn finish(mut self, ctx: &mut Ctx) -> Plan<Action> {
         self.events.write(&mut self.service, ctx);
         if self.service != *self.view.service {
-            self.plan
-                .actions
-                .push(Action::UpdateService(Box::new(self.service)));
+            self.plan.actions.push(Action::put(self.service));
         }
         self.plan
     }

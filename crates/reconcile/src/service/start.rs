@@ -12,7 +12,7 @@ use longshore_model::task_definition::TaskDefinition;
 use longshore_scheduler::Attempt;
 
 use super::tally::{Tally, count};
-use super::{Draft, View};
+use super::{Draft, ServiceView};
 use crate::{Action, placement};
 
 /// Wait after the second failure in a row; doubled with each further one.
@@ -122,7 +122,7 @@ impl Draft<'_> {
 }
 
 /// Whether the task's stop counts against its deployment.
-fn failed(task: &Task, view: &View<'_>) -> bool {
+fn failed(task: &Task, view: &ServiceView<'_>) -> bool {
     let by_itself = matches!(
         task.stop_code,
         Some(StopCode::TaskFailedToStart | StopCode::EssentialContainerExited)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use longshore_model::task::{DesiredStatus, Task, TaskStatus};
 use longshore_model::{DeploymentId, Timestamp};
 
-use super::View;
+use super::ServiceView;
 
 /// The live tasks of a service, each in exactly one list.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ pub(super) fn running(task: &Task) -> bool {
 }
 
 impl<'a> Tally<'a> {
-    pub(super) fn of(view: &View<'a>, now: Timestamp) -> Self {
+    pub(super) fn of(view: &ServiceView<'a>, now: Timestamp) -> Self {
         let primary = view.service.primary().map(|deployment| deployment.id);
         let mut tally = Self::default();
         for &task in view.tasks.iter().filter(|task| task.is_live()) {

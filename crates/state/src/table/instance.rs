@@ -27,20 +27,30 @@ impl Noun for Instance {
     }
 
     fn change(
-        (cluster, id): &Self::Name,
-        _: Option<&Stored<Self>>,
-        _: &Stored<Self>,
+        name: &Self::Name,
+        before: Option<&Stored<Self>>,
+        after: &Stored<Self>,
         _: bool,
     ) -> Option<Change> {
-        Some(Change::Instance(cluster.clone(), *id))
+        let seen = |it: &Self| (it.status, it.connection.is_connected(), it.replica);
+        let is_as_before = before.is_some_and(|before| seen(before) == seen(after));
+        Some(change(name, !is_as_before))
     }
 
-    fn removed((cluster, id): &Self::Name, _: &Stored<Self>) -> Option<Change> {
-        Some(Change::Instance(cluster.clone(), *id))
+    fn removed(name: &Self::Name, _: &Stored<Self>) -> Option<Change> {
+        Some(change(name, true))
     }
 
     /// It is not to be placed on.
-    fn damaged((cluster, id): Self::Name) -> Option<Change> {
-        Some(Change::Instance(cluster, id))
+    fn damaged(name: Self::Name) -> Option<Change> {
+        Some(change(&name, false))
+    }
+}
+
+fn change((cluster, id): &(ClusterName, InstanceId), is_other: bool) -> Change {
+    Change::Instance {
+        cluster: cluster.clone(),
+        id: *id,
+        is_other,
     }
 }

@@ -1,7 +1,7 @@
 //! All nouns that are stored, named once.
 //!
-//! From this list come the view's fields, its decoding and deleting, and [`TABLES`], which the
-//! checks of a whole store, the fuzz targets and the test population go through. A noun is its type
+//! From this list come the view's fields, its decoding and deleting, [`AnyRecord`], and [`TABLES`],
+//! which the checks of a whole store, the fuzz targets and the test population go through. A noun is its type
 //! in `model` (or in its file here), a file of this folder, and a line below.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ use crate::change_log::ChangeLog;
 use crate::commit::Revision;
 use crate::key::Key;
 use crate::tasks::Tasks;
-use crate::txn;
+use crate::txn::{self, Txn};
 use crate::view::{SetAside, Stored};
 
 /// A record with its own key, or why the bytes are none.
@@ -56,7 +56,7 @@ const LASTING: bool = true;
 const OF_A_PROCESS: bool = false;
 
 macro_rules! tables {
-    ($($(#[$doc:meta])* $field:ident: $noun:ty => $shelf:ty, $lasting:expr;)*) => {
+    ($($(#[$doc:meta])* $field:ident: $noun:ident => $shelf:ty, $lasting:expr;)*) => {
         /// The state at one revision.
         #[derive(Debug, Default)]
         pub struct View {
@@ -86,7 +86,49 @@ macro_rules! tables {
             },
         }),*];
 
+        /// A record of any table.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum AnyRecord {
+            $($(#[$doc])* $noun(Box<$noun>),)*
+        }
+
+        impl AnyRecord {
+            /// Its key.
+            pub fn key(&self) -> Key {
+                match self {
+                    $(Self::$noun(record) => record.key(),)*
+                }
+            }
+
+            /// Writes it in place of what was read at that revision; `None`: of nothing.
+            pub fn write(self, txn: &mut Txn, read_at: Option<Revision>) {
+                match self {
+                    $(Self::$noun(record) => txn.put_at(*record, read_at),)*
+                }
+            }
+        }
+
+        $(impl From<$noun> for AnyRecord {
+            fn from(record: $noun) -> Self {
+                Self::$noun(Box::new(record))
+            }
+        })*
+
         impl View {
+            /// At which revision the record with this key was written; `None` if the view has
+            /// none.
+            pub fn stored_at(&self, key: &Key) -> Option<Revision> {
+                let (table, name) = key.as_str().split_once('/')?;
+                match table {
+                    $(<$noun>::TABLE => {
+                        let name = <$noun as Noun>::parse_name(name)?;
+                        let record = <$shelf as Shelf<$noun>>::get(&self.$field, &name);
+                        record.map(|record| record.stored_at)
+                    })*
+                    _ => None,
+                }
+            }
+
             /// Puts a record of this table on its shelf. A table that this version does not have
             /// is left alone.
             pub(crate) fn decode_and_put(

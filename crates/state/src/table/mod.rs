@@ -100,6 +100,9 @@ pub trait Noun: Record {
 
 /// Where the view keeps the records of one table.
 pub trait Shelf<R: Noun> {
+    /// The record.
+    fn get(&self, name: &R::Name) -> Option<&Stored<R>>;
+
     /// Takes over a record that is new or has changed. Returns it as it was.
     fn put(&mut self, name: &R::Name, record: Stored<R>) -> Option<Stored<R>>;
 
@@ -119,6 +122,10 @@ pub trait Shelf<R: Noun> {
 }
 
 impl<R: Noun<Name: Clone>> Shelf<R> for BTreeMap<R::Name, Stored<R>> {
+    fn get(&self, name: &R::Name) -> Option<&Stored<R>> {
+        self.get(name)
+    }
+
     fn put(&mut self, name: &R::Name, record: Stored<R>) -> Option<Stored<R>> {
         self.insert(name.clone(), record)
     }
@@ -141,6 +148,10 @@ impl<R: Noun<Name: Clone>> Shelf<R> for BTreeMap<R::Name, Stored<R>> {
 
 /// A table with one record.
 impl<R: Noun<Name = ()>> Shelf<R> for Option<Stored<R>> {
+    fn get(&self, (): &()) -> Option<&Stored<R>> {
+        self.as_ref()
+    }
+
     fn put(&mut self, (): &(), record: Stored<R>) -> Option<Stored<R>> {
         self.replace(record)
     }

@@ -3,7 +3,8 @@
 use longshore_model::replica::Replica;
 
 use super::{Noun, Record};
-use crate::view::View;
+use crate::change::Change;
+use crate::view::{Stored, View};
 use longshore_model::ReplicaId;
 
 impl Record for Replica {
@@ -23,5 +24,18 @@ impl Noun for Replica {
 
     fn parse_name(text: &str) -> Option<Self::Name> {
         text.parse().ok()
+    }
+
+    fn change(
+        id: &Self::Name,
+        before: Option<&Stored<Self>>,
+        _: &Stored<Self>,
+        _: bool,
+    ) -> Option<Change> {
+        before.is_none().then_some(Change::Replica(*id))
+    }
+
+    fn removed(id: &Self::Name, _: &Stored<Self>) -> Option<Change> {
+        Some(Change::Replica(*id))
     }
 }

@@ -44,6 +44,10 @@ impl Noun for Task {
 }
 
 impl Shelf<Task> for Tasks {
+    fn get(&self, (cluster, id): &(ClusterName, TaskId)) -> Option<&Stored<Task>> {
+        self.get(cluster, *id)
+    }
+
     fn put(
         &mut self,
         (cluster, _): &(ClusterName, TaskId),

@@ -11,14 +11,14 @@ use longshore_reconcile::placement;
 use longshore_scheduler::Request;
 use longshore_store::View;
 
-use crate::live::Live;
-use crate::queue::Queue;
-use crate::statistics::Statistics;
+use super::cluster_index::ClusterIndexes;
+use super::statistics::Statistics;
+use crate::control::Queue;
 
 /// The indexes, and what is counted.
 #[derive(Debug, Default)]
 pub struct Scheduling {
-    live: Mutex<Live>,
+    indexes: Mutex<ClusterIndexes>,
     /// What is counted.
     pub statistics: Statistics,
 }
@@ -26,24 +26,28 @@ pub struct Scheduling {
 impl Scheduling {
     /// The indexes, in step with this view. Take the view first; nobody who holds the indexes
     /// waits for it.
-    pub fn live(&self, view: &View) -> MutexGuard<'_, Live> {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn indexes(&self, view: &View) -> MutexGuard<'_, ClusterIndexes> {
+        let mut indexes = self.lock();
         let statistics = &self.statistics;
-        statistics.index.time(|| live.catch_up(view, statistics));
-        live
+        statistics.index.time(|| indexes.catch_up(view, statistics));
+        indexes
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ClusterIndexes> {
+        self.indexes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a term of leadership: what was placed in an earlier one and cut off is forgotten.
     pub fn begin_term(&self) {
-        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Live::default();
+        *self.lock() = ClusterIndexes::default();
     }
 
-    /// Queues the services that may now find room.
+    /// Queues those that may now find room.
     pub fn wake(&self, view: &View, queue: &mut Queue) {
-        let mut live = self.live(view);
-        let woken = live.woken();
-        let waiting = live.waiting() as u64;
-        drop(live);
+        let mut indexes = self.indexes(view);
+        let woken = indexes.woken();
+        let waiting = indexes.waiting() as u64;
+        drop(indexes);
         self.statistics.waiting.store(waiting, Ordering::Relaxed);
         self.statistics.wakes.add(woken.len() as u64);
         woken.into_iter().for_each(|key| queue.wake(key));
@@ -51,7 +55,7 @@ impl Scheduling {
 }
 
 /// What a call of RunTask, or of StartTask for one instance, asks of placement.
-pub fn request(asked: &PlacementRequest<'_>) -> Request {
+pub(super) fn request(asked: &PlacementRequest<'_>) -> Request {
     let (group, definition) = (asked.group, asked.definition);
     match asked.only {
         Some(_) => placement::of_start(group, definition),
@@ -66,8 +70,8 @@ pub struct SchedulerPlacer(pub Arc<Scheduling>);
 
 impl Placer for SchedulerPlacer {
     fn place(&self, view: &View, asked: &PlacementRequest<'_>, ctx: &mut Ctx) -> PlacementAnswer {
-        let mut live = self.0.live(view);
-        let mut attempt = live.index(asked.cluster).attempt();
+        let mut indexes = self.0.indexes(view);
+        let mut attempt = indexes.index(asked.cluster).attempt();
         let request = Arc::new(request(asked));
         let mut answer = PlacementAnswer::default();
         match asked.only {

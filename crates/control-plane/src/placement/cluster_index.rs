@@ -10,27 +10,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use longshore_model::instance::{Instance, InstanceStatus};
-use longshore_model::plan::{Ctx, Plan, Reason};
+use longshore_model::plan::{Plan, Reason};
 use longshore_model::{ClusterName, InstanceId, TaskId};
-use longshore_reconcile::{Action, placement, service};
-use longshore_scheduler::{BatchId, Delta, Index, InstanceState, Lack, TaskState};
+use longshore_reconcile::{Action, Key};
+use longshore_scheduler::{Attempt, BatchId, Delta, Index, InstanceState, Lack, TaskState};
 use longshore_store::{Change, Stored, View};
 
-use crate::controller::Key;
-use crate::statistics::Statistics;
-use crate::waiting::Waiting;
+use super::statistics::Statistics;
+use super::waiting::Waiting;
 
 /// The indexes of all clusters.
 #[derive(Debug, Default)]
-pub struct Live {
+pub struct ClusterIndexes {
     /// Up to which change of the view's log.
     seen: Option<u64>,
-    clusters: BTreeMap<ClusterName, Home>,
+    clusters: BTreeMap<ClusterName, ClusterIndex>,
+    /// Has no instances: for decisions that place nothing.
+    nowhere: Index,
 }
 
 /// One cluster.
 #[derive(Debug, Default)]
-struct Home {
+struct ClusterIndex {
     index: Index,
     /// The records that the index was last told of.
     instances: BTreeMap<InstanceId, Stored<Instance>>,
@@ -40,7 +41,7 @@ struct Home {
     waiting: Waiting,
 }
 
-impl Live {
+impl ClusterIndexes {
     /// Takes over what has changed in the view since the last call.
     pub fn catch_up(&mut self, view: &View, statistics: &Statistics) {
         let changes = self.seen.and_then(|seen| view.changes.since(seen));
@@ -63,10 +64,10 @@ impl Live {
 
     /// Makes the indexes anew. Who waits goes on waiting, and everything counts as freed.
     fn rebuild(&mut self, view: &View) {
-        for home in self.clusters.values_mut() {
-            *home = Home {
-                waiting: std::mem::take(&mut home.waiting),
-                ..Home::default()
+        for kept in self.clusters.values_mut() {
+            *kept = ClusterIndex {
+                waiting: std::mem::take(&mut kept.waiting),
+                ..ClusterIndex::default()
             };
         }
         for (cluster, id) in view.instances.keys() {
@@ -76,7 +77,7 @@ impl Live {
 
     fn take(&mut self, view: &View, change: &Change) {
         match change {
-            Change::Instance(cluster, id) => self.take_instance(view, cluster, *id),
+            Change::Instance { cluster, id, .. } => self.take_instance(view, cluster, *id),
             Change::Task {
                 cluster,
                 id,
@@ -85,150 +86,153 @@ impl Live {
             } => {
                 self.take_task(view, cluster, *id, *instance);
             }
-            Change::Cluster(_) | Change::Service(..) => {}
+            Change::Cluster(_) | Change::Service(..) | Change::Replica(_) => {}
         }
     }
 
     fn take_instance(&mut self, view: &View, cluster: &ClusterName, id: InstanceId) {
-        let home = home(&mut self.clusters, cluster);
+        let kept = index_of(&mut self.clusters, cluster);
         // Nothing can be placed on one whose record is damaged: its version is counted up in it.
         let is_damaged = view.is_set_aside::<Instance>(format_args!("{cluster}/{id}"));
         let record = view.instances.get(&(cluster.clone(), id));
         let Some(record) = record.filter(|i| i.status != InstanceStatus::Inactive && !is_damaged)
         else {
-            home.instances.remove(&id);
-            home.index.remove(id);
+            kept.instances.remove(&id);
+            kept.index.remove(id);
             return;
         };
-        let before = home.instances.insert(id, record.clone());
+        let before = kept.instances.insert(id, record.clone());
         let is_new = before.is_none();
         if before.is_some_and(|before| is_same_to_placement(&before, record)) {
             return;
         }
-        let mut delta = home.index.upsert(InstanceState::from(&**record));
+        let mut delta = kept.index.upsert(InstanceState::from(&**record));
         if is_new {
             // One that was gone for a while has its tasks still.
             let tasks = view.instance_tasks(cluster, id).filter(|t| t.is_live());
             for task in tasks {
-                let told = home.index.put_task(TaskState::from(&**task));
+                let told = kept.index.put_task(TaskState::from(&**task));
                 delta = told.map_or(delta, |told| Delta {
                     gained: true,
                     ..told
                 });
             }
         }
-        home.waiting.note(delta);
+        kept.waiting.note(delta);
     }
 
     fn take_task(&mut self, view: &View, cluster: &ClusterName, id: TaskId, instance: InstanceId) {
-        let home = home(&mut self.clusters, cluster);
+        let kept = index_of(&mut self.clusters, cluster);
         let task = view.tasks.get(cluster, id);
         let delta = match task.filter(|task| task.is_live()) {
-            Some(task) => home.index.put_task(TaskState::from(&**task)),
-            None => home.index.remove_task(instance, id),
+            Some(task) => kept.index.put_task(TaskState::from(&**task)),
+            None => kept.index.remove_task(instance, id),
         };
         // Nothing is freed: the tasks themselves count now.
-        if let Some(batch) = home.pending.remove(&id) {
-            for delta in home.index.forget(batch) {
+        if let Some(batch) = kept.pending.remove(&id) {
+            for delta in kept.index.forget(batch) {
                 let gained = false;
-                home.waiting.note(Delta { gained, ..delta });
+                kept.waiting.note(Delta { gained, ..delta });
             }
         }
         if let Some(delta) = delta {
-            home.waiting.note(delta);
+            kept.waiting.note(delta);
         }
     }
 
-    /// Decides about a service. What the plan places is kept in the index until the tasks are in
-    /// the view, or [`Live::forget`] or [`Live::settle`] says that they will not be.
-    pub fn place_for(
+    /// Decides about a key with an attempt at placing in its cluster. What the plan places is kept
+    /// in the index until the tasks are in the view, or [`ClusterIndexes::forget`] or
+    /// [`ClusterIndexes::settle`] says that they will not be; and the key waits for room if some of
+    /// its tasks found none.
+    pub fn decide(
         &mut self,
-        cluster: &ClusterName,
-        seen: &service::View<'_>,
-        ctx: &mut Ctx,
-    ) -> Plan<Action> {
-        let home = home(&mut self.clusters, cluster);
-        let mut attempt = home.index.attempt();
-        let plan = service::reconcile(seen, &mut attempt, ctx);
-        let placed = created(&plan.actions).next();
-        match placed {
+        view: &View,
+        key: &Key,
+        decide: impl FnOnce(&mut Attempt<'_>) -> Option<Plan<Action>>,
+    ) -> Option<Plan<Action>> {
+        let Some(cluster) = key.turn() else {
+            return decide(&mut self.nowhere.attempt());
+        };
+        let kept = index_of(&mut self.clusters, cluster);
+        let mut attempt = kept.index.attempt();
+        let plan = decide(&mut attempt)?;
+        match created(&plan.actions).next() {
             Some(task) => {
                 let batch = attempt.keep();
-                home.pending.insert(task, batch);
+                kept.pending.insert(task, batch);
             }
             None => drop(attempt),
         }
         let waits = plan.reasons.iter().find_map(|reason| match reason {
             Reason::Unplaced { count, .. } => {
-                let primary = seen.service.primary()?;
-                let name = (primary.family.clone(), primary.revision);
-                let definition = seen.definitions.get(&name)?;
-                let request = placement::of_service(seen.service, definition);
+                let request = key.request(view)?;
                 Some((Lack::new(Arc::new(request)), *count))
             }
             _ => None,
         });
-        home.waiting.settle(&seen.service.name, waits);
-        plan
+        kept.waiting.settle(key, waits);
+        Some(plan)
     }
 
     /// Takes back what a plan has placed that will not be committed.
-    pub fn forget(&mut self, cluster: &ClusterName, actions: &[Action]) {
+    pub fn forget(&mut self, key: &Key, actions: &[Action]) {
         let placed: Vec<TaskId> = created(actions).collect();
-        self.take_back(cluster, &placed);
+        self.settle(key, &placed);
     }
 
-    /// Takes over that a commit has ended: of these tasks, those that the view does not have will
-    /// not be. The caller has caught up.
-    pub fn settle(&mut self, cluster: &ClusterName, placed: &[TaskId]) {
-        self.take_back(cluster, placed);
-    }
-
-    fn take_back(&mut self, cluster: &ClusterName, placed: &[TaskId]) {
-        let home = home(&mut self.clusters, cluster);
-        for batch in placed.iter().filter_map(|id| home.pending.remove(id)) {
-            for delta in home.index.forget(batch) {
-                home.waiting.note(delta);
+    /// Takes over that a commit of a turn has ended, of which this key was one: of these tasks,
+    /// those that the view does not have will not be. The caller has caught up.
+    pub fn settle(&mut self, key: &Key, placed: &[TaskId]) {
+        let Some(cluster) = key.turn() else {
+            return;
+        };
+        let kept = index_of(&mut self.clusters, cluster);
+        for batch in placed.iter().filter_map(|id| kept.pending.remove(id)) {
+            for delta in kept.index.forget(batch) {
+                kept.waiting.note(delta);
             }
         }
     }
 
-    /// A service that is no more waits for nothing.
+    /// One that is no more waits for nothing.
     pub fn leave(&mut self, key: &Key) {
-        if let Key::Service(cluster, name) = key
-            && let Some(home) = self.clusters.get_mut(cluster)
-        {
-            home.waiting.settle(name, None);
+        let kept = key
+            .turn()
+            .and_then(|cluster| self.clusters.get_mut(cluster));
+        if let Some(kept) = kept {
+            kept.waiting.settle(key, None);
         }
     }
 
-    /// The services that may now find room, in the order in which they began to wait.
+    /// Those that may now find room, in the order in which they began to wait.
     pub fn woken(&mut self) -> Vec<Key> {
         let mut woken = Vec::new();
-        for (cluster, home) in &mut self.clusters {
-            let fits = |id, lack: &Lack| home.index.can_take(id, &lack.request);
-            let names = home.waiting.wake(&fits).into_iter();
-            woken.extend(names.map(|name| Key::Service(cluster.clone(), name)));
+        for kept in self.clusters.values_mut() {
+            let fits = |id, lack: &Lack| kept.index.can_take(id, &lack.request);
+            woken.extend(kept.waiting.wake(&fits));
         }
         woken
     }
 
     /// How many services wait for room.
     pub fn waiting(&self) -> usize {
-        self.clusters.values().map(|home| home.waiting.len()).sum()
+        self.clusters.values().map(|kept| kept.waiting.len()).sum()
     }
 
     /// The index of a cluster.
     pub fn index(&mut self, cluster: &ClusterName) -> &mut Index {
-        &mut home(&mut self.clusters, cluster).index
+        &mut index_of(&mut self.clusters, cluster).index
     }
 }
 
-fn home<'a>(homes: &'a mut BTreeMap<ClusterName, Home>, cluster: &ClusterName) -> &'a mut Home {
-    if !homes.contains_key(cluster) {
-        homes.insert(cluster.clone(), Home::default());
+fn index_of<'a>(
+    clusters: &'a mut BTreeMap<ClusterName, ClusterIndex>,
+    cluster: &ClusterName,
+) -> &'a mut ClusterIndex {
+    if !clusters.contains_key(cluster) {
+        clusters.insert(cluster.clone(), ClusterIndex::default());
     }
-    homes.entry(cluster.clone()).or_default()
+    clusters.entry(cluster.clone()).or_default()
 }
 
 /// Whether nothing has changed that placement looks at. A placement counts the version up, so
@@ -261,14 +265,14 @@ mod tests {
 
     #[test]
     fn an_instance_whose_record_is_damaged_takes_nothing_until_it_is_mended() {
-        let (mut view, mut live) = (View::default(), Live::default());
+        let (mut view, mut indexes) = (View::default(), ClusterIndexes::default());
         let record = instance(
             InstanceId::new(1),
             Connection::Connected(Timestamp::default()),
         );
         let mut known = |view: &View| {
-            live.catch_up(view, &Statistics::default());
-            live.clusters[&record.cluster].instances.len()
+            indexes.catch_up(view, &Statistics::default());
+            indexes.clusters[&record.cluster].instances.len()
         };
         put(&mut view, &record);
         assert_eq!(known(&view), 1);

@@ -3,55 +3,37 @@
 
 use std::collections::BTreeMap;
 
-use longshore_model::instance::{Connection, Instance};
-use longshore_model::service::Service;
+use longshore_model::instance::Instance;
 use longshore_model::task::Task;
-use longshore_model::{ClusterName, InstanceId, ServiceName, TaskId, Timestamp};
-use longshore_reconcile::Action;
+use longshore_model::{ClusterName, InstanceId, TaskId, Timestamp};
+use longshore_reconcile::{Action, Key};
 use longshore_store::table::Record as _;
 use longshore_store::{Stored, Txn, View};
 
-use crate::controller::Key;
 use crate::settings::CommitRoom;
 
 /// What a record and its keys take, by eye, as long as it is not written down yet. Most take less.
 const RECORD_BYTES: usize = 1024;
 
-/// Plans of one cluster on their way to one transaction, all decided from this very view. Each
+/// Plans of one turn on their way to one transaction, all decided from this very view. Each
 /// plan knows what those before it place, so an instance that several place on is written once.
 #[derive(Debug)]
 pub struct Writing<'v> {
     view: &'v View,
-    cluster: ClusterName,
+    /// Whose tasks they change.
+    cluster: Option<ClusterName>,
     txn: Txn,
     tasks: BTreeMap<TaskId, (&'v Stored<Task>, Task)>,
     placed_on: BTreeMap<InstanceId, u64>,
     placed: Vec<TaskId>,
 }
 
-/// What an action changes; for a placement the instance, which counts it.
-enum Changed<'v> {
-    Task(&'v Stored<Task>),
-    Instance(&'v Stored<Instance>),
-    Service(&'v Stored<Service>),
-}
-
-impl Changed<'_> {
-    fn key(self) -> longshore_store::Key {
-        match self {
-            Self::Task(task) => task.key(),
-            Self::Instance(instance) => instance.key(),
-            Self::Service(service) => service.key(),
-        }
-    }
-}
-
 impl<'v> Writing<'v> {
-    /// Nothing yet.
-    pub fn new(view: &'v View, cluster: &ClusterName) -> Self {
+    /// Nothing yet. `cluster` is the one whose tasks the plans may change.
+    pub fn new(view: &'v View, cluster: Option<&ClusterName>) -> Self {
         Self {
             view,
-            cluster: cluster.clone(),
+            cluster: cluster.cloned(),
             txn: Txn::new(),
             tasks: BTreeMap::new(),
             placed_on: BTreeMap::new(),
@@ -83,29 +65,32 @@ impl<'v> Writing<'v> {
         there == 0 || (there + more <= room.writes && bytes <= room.bytes)
     }
 
-    /// Whether the view has everything that a plan for `key` names, which a decision from this
-    /// view cannot get wrong.
-    pub fn knows_all(&self, key: &Key, actions: &[Action]) -> bool {
-        let mut changed = actions.iter().map(|action| self.changed(key, action));
-        changed.all(|changed| changed.is_some())
+    /// Whether the view has everything that a plan names, which a decision from this view cannot
+    /// get wrong.
+    pub fn knows_all(&self, actions: &[Action]) -> bool {
+        actions.iter().all(|action| match action {
+            Action::CreateTask(task) => self.instance(task.instance).is_some(),
+            Action::StopTask { task, .. }
+            | Action::GiveUpTask { task, .. }
+            | Action::AccountTask(task)
+            | Action::ReapTask(task) => self.task(*task).is_some(),
+            Action::Put(_) => true,
+            Action::Delete(key) => self.view.stored_at(key).is_some(),
+        })
     }
 
     /// The first record that these actions would change and that is damaged.
-    pub fn damaged(&self, key: &Key, actions: &[Action]) -> Option<longshore_store::Key> {
+    pub fn damaged(&self, actions: &[Action]) -> Option<longshore_store::Key> {
         if self.view.quarantined.is_empty() {
             return None;
         }
-        let changed = actions
-            .iter()
-            .filter_map(|action| self.changed(key, action));
-        changed
-            .map(Changed::key)
-            .find(|record| self.view.quarantined.contains_key(record))
+        let mut changed = actions.iter().filter_map(|action| self.changed(action));
+        changed.find(|record| self.view.quarantined.contains_key(record))
     }
 
-    /// Adds the actions of a plan for `key`. `None` if one names a record that the view does not
-    /// have, see [`Writing::knows_all`].
-    pub fn add(&mut self, key: &Key, actions: Vec<Action>, now: Timestamp) -> Option<()> {
+    /// Adds the actions of a plan. `None` if one names a record that the view does not have, see
+    /// [`Writing::knows_all`].
+    pub fn add(&mut self, actions: Vec<Action>, now: Timestamp) -> Option<()> {
         for action in actions {
             match action {
                 Action::CreateTask(task) => {
@@ -121,53 +106,39 @@ impl<'v> Writing<'v> {
                 }
                 Action::AccountTask(task) => self.change(task)?.accounted = true,
                 Action::ReapTask(task) => self.txn.delete(self.task(task)?),
-                Action::UpdateService(service) => {
-                    let read = self.service(&service.name)?;
-                    self.txn.replace_owned(read, *service);
+                Action::Put(record) => {
+                    let read_at = self.view.stored_at(&record.key());
+                    record.write(&mut self.txn, read_at);
                 }
-                Action::LoseInstance => {
-                    let Key::Instance(_, id) = key else {
-                        return None;
-                    };
-                    let read = self.instance(*id)?;
-                    let mut instance = Instance::clone(read);
-                    if let Connection::Disconnected(since) = instance.connection {
-                        instance.connection = Connection::Lost(since);
-                    }
-                    self.txn.replace_owned(read, instance);
+                Action::Delete(key) => {
+                    let read_at = self.view.stored_at(&key)?;
+                    self.txn.delete_at(key, read_at);
                 }
             }
         }
         Some(())
     }
 
-    /// The record that the action changes, as the view has it.
-    fn changed(&self, key: &Key, action: &Action) -> Option<Changed<'v>> {
+    /// The record that the action changes; for a placement the instance, which counts it.
+    fn changed(&self, action: &Action) -> Option<longshore_store::Key> {
         match action {
-            Action::CreateTask(task) => self.instance(task.instance).map(Changed::Instance),
+            Action::CreateTask(task) => self.instance(task.instance).map(|read| read.key()),
             Action::StopTask { task, .. }
             | Action::GiveUpTask { task, .. }
             | Action::AccountTask(task)
-            | Action::ReapTask(task) => self.task(*task).map(Changed::Task),
-            Action::UpdateService(service) => self.service(&service.name).map(Changed::Service),
-            Action::LoseInstance => match key {
-                Key::Instance(_, id) => self.instance(*id).map(Changed::Instance),
-                _ => None,
-            },
+            | Action::ReapTask(task) => self.task(*task).map(|read| read.key()),
+            Action::Put(record) => Some(record.key()),
+            Action::Delete(key) => Some(key.clone()),
         }
     }
 
-    fn service(&self, name: &ServiceName) -> Option<&'v Stored<Service>> {
-        let name = (self.cluster.clone(), name.clone());
-        self.view.services.get(&name)
-    }
-
     fn task(&self, id: TaskId) -> Option<&'v Stored<Task>> {
-        self.view.tasks.get(&self.cluster, id)
+        self.view.tasks.get(self.cluster.as_ref()?, id)
     }
 
     fn instance(&self, id: InstanceId) -> Option<&'v Stored<Instance>> {
-        self.view.instances.get(&(self.cluster.clone(), id))
+        let cluster = self.cluster.clone()?;
+        self.view.instances.get(&(cluster, id))
     }
 
     /// The copy of a task that this transaction changes, made on first use.
@@ -200,10 +171,10 @@ impl<'v> Writing<'v> {
 /// an action names a record that the view does not have, which a decision cannot do.
 pub fn translate(view: &View, key: &Key, actions: &[Action], now: Timestamp) -> Option<Txn> {
     let mut writing = Writing::new(view, key.cluster());
-    if !writing.knows_all(key, actions) {
+    if !writing.knows_all(actions) {
         return None;
     }
-    writing.add(key, actions.to_vec(), now)?;
+    writing.add(actions.to_vec(), now)?;
     Some(writing.finish().0)
 }
 
@@ -217,9 +188,8 @@ mod tests {
         let mut view = View::default();
         let task = service_task();
         put(&mut view, &task);
-        let key = Key::Task(task.cluster.clone(), task.id);
         let reaps = [Action::ReapTask(task.id)];
-        let damaged = |view: &View| Writing::new(view, key.cluster()).damaged(&key, &reaps);
+        let damaged = |view: &View| Writing::new(view, Some(&task.cluster)).damaged(&reaps);
         assert_eq!(damaged(&view), None);
         damage(&mut view, &task);
         assert_eq!(damaged(&view), Some(task.key()));

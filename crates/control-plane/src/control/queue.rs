@@ -1,21 +1,18 @@
 //! What is to be looked at, and when.
 //!
-//! Tasks and instances are looked at one by one. Services take turns by cluster: whoever's turn
-//! it is gets as many of its services as one transaction may hold, so that what is placed in one
-//! cluster is decided one after the other and committed together, and no two placements of ours
-//! ever want the same instance at once.
+//! Most keys are looked at one by one. Those that place take turns by cluster: whoever's turn it is
+//! gets as many of its keys as one transaction may hold, so that what is placed in one cluster is
+//! decided one after the other and committed together, and no two placements of ours ever want the
+//! same instance at once.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use longshore_model::instance::InstanceStatus;
-use longshore_model::task::{DesiredStatus, Task, TaskStatus};
-use longshore_model::{ClusterName, InstanceId, ServiceName, Timestamp};
+use longshore_model::{ClusterName, Timestamp};
+use longshore_reconcile::{Key, Pace};
 use longshore_store::{Change, View};
 
-use crate::controller::Key;
-
-/// Services that one turn takes, at most. By eye: a decision that changes nothing takes some ten
+/// Keys that one turn takes, at most. By eye: a decision that changes nothing takes some ten
 /// microseconds, and the view is held meanwhile.
 const MAX_TURN: usize = 64;
 
@@ -35,10 +32,10 @@ const GATHER: Duration = Duration::from_millis(3);
 /// Whose turn it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Turn {
-    /// One task or instance.
+    /// One that shares it with nobody.
     One(Key),
-    /// The services of a cluster.
-    Services(ClusterName),
+    /// Those that place in a cluster.
+    Cluster(ClusterName),
 }
 
 /// What is to be looked at, and when.
@@ -46,28 +43,25 @@ enum Turn {
 pub struct Queue {
     turns: VecDeque<Turn>,
     queued: BTreeSet<Key>,
-    /// Services to be looked at, in order, by cluster.
-    services: BTreeMap<ClusterName, VecDeque<ServiceName>>,
-    /// Clusters whose services are being decided about.
+    /// Those that take turns, in order, by cluster.
+    sharing: BTreeMap<ClusterName, VecDeque<Key>>,
+    /// Clusters in which a turn is being decided about.
     busy: BTreeSet<ClusterName>,
-    /// Services that share no transaction the next time: with others they met trouble.
+    /// Keys that share no transaction the next time: with others they met trouble.
     alone: BTreeSet<Key>,
     /// Keys whose plans cannot be written: room alone does not wake them, and they go alone.
     resting: BTreeSet<Key>,
     /// Services with tasks that have started since they were looked at, and how many tasks these
     /// services have.
-    started: BTreeSet<(ClusterName, ServiceName)>,
+    started: BTreeSet<Key>,
     started_tasks: usize,
     /// When they are looked at.
     started_due: Timestamp,
     /// Services that were made or changed, and when they are looked at.
-    changed: BTreeSet<(ClusterName, ServiceName)>,
+    changed: BTreeSet<Key>,
     changed_due: Option<Timestamp>,
     timers: BTreeSet<(Timestamp, Key)>,
     wakes: BTreeMap<Key, Timestamp>,
-    /// What was last seen of each instance, so that a placement, which only counts its version up,
-    /// has nothing looked at again.
-    instances: BTreeMap<(ClusterName, InstanceId), (InstanceStatus, bool)>,
 }
 
 impl Queue {
@@ -76,15 +70,14 @@ impl Queue {
         if !self.queued.insert(key.clone()) {
             return;
         }
-        match key {
-            Key::Service(cluster, name) => {
-                let services = self.services.entry(cluster.clone()).or_default();
-                services.push_back(name);
-                if services.len() == 1 && !self.busy.contains(&cluster) {
-                    self.turns.push_back(Turn::Services(cluster));
-                }
-            }
-            one => self.turns.push_back(Turn::One(one)),
+        let Some(cluster) = key.turn().cloned() else {
+            self.turns.push_back(Turn::One(key));
+            return;
+        };
+        let sharing = self.sharing.entry(cluster.clone()).or_default();
+        sharing.push_back(key);
+        if sharing.len() == 1 && !self.busy.contains(&cluster) {
+            self.turns.push_back(Turn::Cluster(cluster));
         }
     }
 
@@ -111,53 +104,23 @@ impl Queue {
 
     /// Names everything there is.
     pub fn push_all(&mut self, view: &View) {
-        for (cluster, name) in view.services.keys() {
-            self.push(Key::Service(cluster.clone(), name.clone()));
-        }
-        for (cluster, id) in view.instances.keys() {
-            self.push(Key::Instance(cluster.clone(), *id));
-        }
-        for (cluster, task) in view.tasks.iter() {
-            self.push(Key::Task(cluster.clone(), task.id));
-        }
+        Key::all(view, &mut |key| self.push(key));
     }
 
     /// Names what a change may matter to.
     pub fn note(&mut self, change: &Change, view: &View, now: Timestamp) {
-        match change {
-            Change::Cluster(_) => {}
-            Change::Service(cluster, name) => {
-                self.changed.insert((cluster.clone(), name.clone()));
+        Key::wakes(change, view, &mut |key, pace| match pace {
+            Pace::Now => self.push(key),
+            Pace::Together => {
+                self.changed.insert(key);
                 self.changed_due.get_or_insert(now.after(GATHER));
             }
-            Change::Task {
-                cluster,
-                id,
-                service,
-                ..
-            } => {
-                let task = view.tasks.get(cluster, *id);
-                if let Some(service) = service {
-                    if task.is_some_and(|task| only_starts(task)) {
-                        self.note_started(cluster, service, view);
-                    } else {
-                        self.push(Key::Service(cluster.clone(), service.clone()));
-                    }
-                }
-                if !task.is_some_and(|t| t.is_live()) {
-                    self.push(Key::Task(cluster.clone(), *id));
-                }
+            Pace::Seldom if self.started.contains(&key) => {}
+            Pace::Seldom => {
+                self.started_tasks += key.weight(view);
+                self.started.insert(key);
             }
-            Change::Instance(cluster, id) => self.note_instance(cluster, *id, view),
-        }
-    }
-
-    fn note_started(&mut self, cluster: &ClusterName, service: &ServiceName, view: &View) {
-        let name = (cluster.clone(), service.clone());
-        if !self.started.contains(&name) {
-            self.started_tasks += view.count_service_tasks(cluster, service);
-            self.started.insert(name);
-        }
+        });
     }
 
     /// Queues the services with tasks that have started, if it is time.
@@ -171,8 +134,8 @@ impl Queue {
         let pause = Duration::from_millis(looks).min(LONGEST_PAUSE);
         self.started_due = now.after(pause);
         self.started_tasks = 0;
-        for (cluster, service) in std::mem::take(&mut self.started) {
-            self.push(Key::Service(cluster, service));
+        for key in std::mem::take(&mut self.started) {
+            self.push(key);
         }
     }
 
@@ -182,30 +145,8 @@ impl Queue {
         let is_due = |due: Timestamp| due <= now || due.since(now) > GATHER;
         if self.changed_due.is_some_and(is_due) {
             self.changed_due = None;
-            for (cluster, service) in std::mem::take(&mut self.changed) {
-                self.push(Key::Service(cluster, service));
-            }
-        }
-    }
-
-    fn note_instance(&mut self, cluster: &ClusterName, id: InstanceId, view: &View) {
-        let name = (cluster.clone(), id);
-        let seen = view
-            .instances
-            .get(&name)
-            .map(|instance| (instance.status, instance.connection.is_connected()));
-        if seen == self.instances.get(&name).copied() {
-            return;
-        }
-        match seen {
-            Some(seen) => self.instances.insert(name, seen),
-            None => self.instances.remove(&name),
-        };
-        self.push(Key::Instance(cluster.clone(), id));
-        for task in view.instance_tasks(cluster, id) {
-            self.push(Key::Task(cluster.clone(), task.id));
-            if let Some(service) = &task.service {
-                self.push(Key::Service(cluster.clone(), service.name.clone()));
+            for key in std::mem::take(&mut self.changed) {
+                self.push(key);
             }
         }
     }
@@ -224,7 +165,7 @@ impl Queue {
         }
     }
 
-    /// What to look at next: one task or instance, or services of one cluster, which is busy then
+    /// What to look at next: one key, or those that take turns in one cluster, which is busy then
     /// until [`Queue::done`].
     pub fn pop(&mut self, now: Timestamp) -> Option<Vec<Key>> {
         while let Some((at, key)) = self.timers.first().cloned().filter(|(at, _)| *at <= now) {
@@ -239,20 +180,19 @@ impl Queue {
                 self.queued.remove(&key);
                 Some(vec![key])
             }
-            Turn::Services(cluster) => Some(self.turn(cluster)),
+            Turn::Cluster(cluster) => Some(self.turn(cluster)),
         }
     }
 
     fn turn(&mut self, cluster: ClusterName) -> Vec<Key> {
         let mut keys = Vec::new();
-        let services = self.services.entry(cluster.clone()).or_default();
+        let sharing = self.sharing.entry(cluster.clone()).or_default();
         while keys.len() < MAX_TURN
-            && let Some(name) = services.pop_front()
+            && let Some(key) = sharing.pop_front()
         {
-            let key = Key::Service(cluster.clone(), name.clone());
             let alone = self.alone.contains(&key);
             if alone && !keys.is_empty() {
-                services.push_front(name);
+                sharing.push_front(key);
                 break;
             }
             self.queued.remove(&key);
@@ -265,13 +205,17 @@ impl Queue {
         keys
     }
 
-    /// The services of this cluster are decided about; others of it may be now.
+    /// The turn in this cluster is decided about; others of it may be now.
     pub fn done(&mut self, cluster: &ClusterName) {
         self.busy.remove(cluster);
-        if self.services.get(cluster).is_some_and(|s| !s.is_empty()) {
-            self.turns.push_back(Turn::Services(cluster.clone()));
+        if self
+            .sharing
+            .get(cluster)
+            .is_some_and(|keys| !keys.is_empty())
+        {
+            self.turns.push_back(Turn::Cluster(cluster.clone()));
         } else {
-            self.services.remove(cluster);
+            self.sharing.remove(cluster);
         }
     }
 
@@ -293,35 +237,27 @@ impl Queue {
     }
 }
 
-/// Whether no more can be new of a task than that it has started: it was not just made, nor is it
-/// to stop.
-fn only_starts(task: &Task) -> bool {
-    task.desired_status == DesiredStatus::Running
-        && matches!(
-            task.last_status,
-            TaskStatus::Activating | TaskStatus::Running
-        )
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use longshore_model::task::{DesiredStatus, TaskStatus};
+
     use super::*;
     use crate::testing::{put, service_task};
 
     fn key(name: &str) -> Key {
-        Key::Service(ClusterName::default_cluster(), name.parse().unwrap())
+        Key::Service((ClusterName::default_cluster(), name.parse().unwrap()))
     }
 
     fn other(name: &str) -> Key {
-        Key::Service("other".parse().unwrap(), name.parse().unwrap())
+        Key::Service(("other".parse().unwrap(), name.parse().unwrap()))
     }
 
     fn task(id: u128) -> Key {
-        Key::Task(
+        Key::Task((
             ClusterName::default_cluster(),
             longshore_model::TaskId::new(id),
-        )
+        ))
     }
 
     fn at(millis: i64) -> Timestamp {

@@ -28,8 +28,8 @@ use longshore_scheduler::{Explanation, Fix as Remedy, Index, Request as Asked, T
 use longshore_store::View;
 use tonic::{Request, Response, Status};
 
-use crate::placer::Scheduling;
-use crate::statistics::Counter;
+use super::placer::Scheduling;
+use super::statistics::Counter;
 
 /// Verdicts that are listed where none says how many.
 const DEFAULT_VERDICTS: u32 = 20;
@@ -69,8 +69,8 @@ impl PlacementService {
     ) -> Result<ExplainPlacementResponse, Status> {
         let view = self.ecs.db.view();
         let query = self.query(&view, subject)?;
-        let mut live = self.scheduling.live(&view);
-        let index = live.index(&query.cluster);
+        let mut indexes = self.scheduling.indexes(&view);
+        let index = indexes.index(&query.cluster);
         let own = query.task.as_ref().filter(|task| task.is_live());
         if let Some(task) = own {
             index.remove_task(task.instance, task.id);
@@ -175,8 +175,8 @@ impl PlacementService {
         };
         let query = of_service(&view, &service, None)?;
         let wanted = wanted(&view, &service);
-        let mut live = self.scheduling.live(&view);
-        let index = live.index(&query.cluster);
+        let mut indexes = self.scheduling.indexes(&view);
+        let index = indexes.index(&query.cluster);
         let mut attempt = index.attempt();
         let request = Arc::new(query.request.clone());
         let placed = attempt.place(&request, wanted, &mut ecs.ctx()).placed;

@@ -8,21 +8,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longshore_model::{InstanceId, ServiceName};
+use longshore_model::InstanceId;
+use longshore_reconcile::Key;
 use longshore_scheduler::{Delta, Lack};
 
 /// Services that one offer wakes at a time. Bounds it where what they ask for is next to nothing.
 const MAX_WOKEN: usize = 64;
 
 /// Whether one more task of a request would fit on an instance now.
-pub type Fits<'a> = &'a dyn Fn(InstanceId, &Lack) -> bool;
+pub(super) type Fits<'a> = &'a dyn Fn(InstanceId, &Lack) -> bool;
 
 /// The services of one cluster that wait.
 #[derive(Debug, Default)]
-pub struct Waiting {
+pub(super) struct Waiting {
     /// By when they began to wait.
     order: BTreeMap<u64, Waiter>,
-    places: BTreeMap<ServiceName, u64>,
+    places: BTreeMap<Key, u64>,
     next: u64,
     /// How many ask for so much, of CPU and of memory: what is left below the least is no offer.
     cpu: BTreeMap<u32, usize>,
@@ -38,7 +39,7 @@ pub struct Waiting {
 
 #[derive(Debug)]
 struct Waiter {
-    name: ServiceName,
+    key: Key,
     lack: Lack,
     /// Tasks that wait.
     count: u32,
@@ -51,28 +52,23 @@ struct Offer {
     /// The instance as it was last seen.
     delta: Delta,
     /// Services that were woken for it and have not decided yet.
-    deciding: BTreeSet<ServiceName>,
+    deciding: BTreeSet<Key>,
     /// Services that were woken for it.
-    tried: BTreeSet<ServiceName>,
+    tried: BTreeSet<Key>,
 }
 
 impl Waiting {
     /// How many services wait.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.order.len()
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
     }
 
     /// Takes over that a service has decided and that `count` of its tasks wait for what they
     /// lack; `None` if none does. One that waits already keeps its place.
-    pub fn settle(&mut self, name: &ServiceName, waits: Option<(Lack, u32)>) {
-        let place = self.leave(name);
+    pub(super) fn settle(&mut self, key: &Key, waits: Option<(Lack, u32)>) {
+        let place = self.leave(key);
         let Some((lack, count)) = waits else {
-            self.places.remove(name);
+            self.places.remove(key);
             return;
         };
         let place = place.unwrap_or_else(|| {
@@ -84,18 +80,18 @@ impl Waiting {
         *self.memory.entry(demand.memory.0).or_default() += 1;
         self.readers += usize::from(lack.reads_tasks());
         let waiter = Waiter {
-            name: name.clone(),
+            key: key.clone(),
             lack,
             count,
             offered: BTreeSet::new(),
         };
         self.order.insert(place, waiter);
-        self.places.insert(name.clone(), place);
+        self.places.insert(key.clone(), place);
     }
 
     /// Takes a service out; what it was deciding about is offered again. Returns its place.
-    fn leave(&mut self, name: &ServiceName) -> Option<u64> {
-        let place = *self.places.get(name)?;
+    fn leave(&mut self, key: &Key) -> Option<u64> {
+        let place = *self.places.get(key)?;
         let waiter = self.order.remove(&place)?;
         self.readers -= usize::from(waiter.lack.reads_tasks());
         let demand = &waiter.lack.request.demand;
@@ -112,7 +108,7 @@ impl Waiting {
         }
         for instance in waiter.offered {
             if let Some(offer) = self.offers.get_mut(&instance) {
-                offer.deciding.remove(name);
+                offer.deciding.remove(key);
                 if offer.deciding.is_empty() {
                     self.again.insert(instance);
                 }
@@ -122,7 +118,7 @@ impl Waiting {
     }
 
     /// Takes over how an instance has changed.
-    pub fn note(&mut self, delta: Delta) {
+    pub(super) fn note(&mut self, delta: Delta) {
         let instance = delta.instance;
         let offered = self.offers.contains_key(&instance);
         if self.order.is_empty() || !(delta.gained || self.readers > 0 || offered) {
@@ -151,7 +147,7 @@ impl Waiting {
     }
 
     /// Makes the offers that are to be made, and returns whom to wake, in order.
-    pub fn wake(&mut self, fits: Fits<'_>) -> Vec<ServiceName> {
+    pub(super) fn wake(&mut self, fits: Fits<'_>) -> Vec<Key> {
         let mut woken = Vec::new();
         for instance in std::mem::take(&mut self.again) {
             let Some(mut offer) = self.offers.remove(&instance) else {
@@ -165,7 +161,7 @@ impl Waiting {
         woken
     }
 
-    fn offer(&mut self, offer: &mut Offer, fits: Fits<'_>, woken: &mut Vec<ServiceName>) {
+    fn offer(&mut self, offer: &mut Offer, fits: Fits<'_>, woken: &mut Vec<Key>) {
         let mut left = offer.delta.clone();
         for waiter in self.order.values_mut() {
             let least = |counts: &BTreeMap<u32, usize>| counts.keys().next().copied();
@@ -177,7 +173,7 @@ impl Waiting {
             }
             let satisfied = waiter.offered.len() >= waiter.count as usize;
             if satisfied
-                || offer.tried.contains(&waiter.name)
+                || offer.tried.contains(&waiter.key)
                 || !waiter.lack.may_be_met_by(&left)
                 || !fits(left.instance, &waiter.lack)
             {
@@ -189,11 +185,11 @@ impl Waiting {
             left.network_interfaces -= request.demand.network_interfaces;
             left.gpus -= request.gpus;
             if waiter.offered.is_empty() {
-                woken.push(waiter.name.clone());
+                woken.push(waiter.key.clone());
             }
             waiter.offered.insert(left.instance);
-            offer.tried.insert(waiter.name.clone());
-            offer.deciding.insert(waiter.name.clone());
+            offer.tried.insert(waiter.key.clone());
+            offer.deciding.insert(waiter.key.clone());
         }
     }
 }
@@ -204,7 +200,7 @@ mod tests {
     use std::sync::Arc;
 
     use longshore_model::instance::Resources;
-    use longshore_model::{CpuUnits, Mib};
+    use longshore_model::{ClusterName, CpuUnits, Mib};
     use longshore_scheduler::{Kind, Request};
 
     use super::*;
@@ -226,8 +222,9 @@ mod tests {
         }))
     }
 
-    fn name(number: usize) -> ServiceName {
-        format!("s{number}").parse().unwrap()
+    fn key(number: usize) -> Key {
+        let name = format!("s{number}").parse().unwrap();
+        Key::Service((ClusterName::default_cluster(), name))
     }
 
     fn freed(instance: u128, cpu: u32) -> Delta {
@@ -246,12 +243,12 @@ mod tests {
     fn waiting(cpus: &[u32]) -> Waiting {
         let mut waiting = Waiting::default();
         for (number, cpu) in cpus.iter().enumerate() {
-            waiting.settle(&name(number), Some((lack(*cpu), 1)));
+            waiting.settle(&key(number), Some((lack(*cpu), 1)));
         }
         waiting
     }
 
-    fn wake(waiting: &mut Waiting) -> Vec<ServiceName> {
+    fn wake(waiting: &mut Waiting) -> Vec<Key> {
         waiting.wake(&|_, _| true)
     }
 
@@ -259,16 +256,16 @@ mod tests {
     fn one_slot_wakes_one_of_ten_thousand_and_the_next_slot_the_next() {
         let mut waiting = waiting(&vec![100; 10_000]);
         waiting.note(freed(1, 100));
-        assert_eq!(wake(&mut waiting), [name(0)]);
+        assert_eq!(wake(&mut waiting), [key(0)]);
         assert_eq!(wake(&mut waiting), []);
         waiting.note(freed(2, 199));
-        assert_eq!(wake(&mut waiting), [name(1)]);
+        assert_eq!(wake(&mut waiting), [key(1)]);
         // The first has placed its task, which leaves nothing.
         waiting.note(Delta {
             gained: false,
             ..freed(1, 0)
         });
-        waiting.settle(&name(0), None);
+        waiting.settle(&key(0), None);
         assert_eq!(wake(&mut waiting), []);
         assert_eq!(waiting.len(), 9_999);
     }
@@ -277,34 +274,34 @@ mod tests {
     fn room_goes_to_those_it_is_enough_for_in_order_until_it_is_gone() {
         let mut waiting = waiting(&[800, 300, 900, 600, 100]);
         waiting.note(freed(1, 1000));
-        assert_eq!(wake(&mut waiting), [name(0), name(4)]);
+        assert_eq!(wake(&mut waiting), [key(0), key(4)]);
     }
 
     #[test]
     fn what_one_leaves_is_offered_to_the_others() {
         let mut waiting = waiting(&[100, 100, 100]);
         waiting.note(freed(1, 100));
-        assert_eq!(wake(&mut waiting), [name(0)]);
+        assert_eq!(wake(&mut waiting), [key(0)]);
         // It found something better, or waits for another reason.
-        waiting.settle(&name(0), Some((lack(100), 1)));
-        assert_eq!(wake(&mut waiting), [name(1)]);
-        waiting.settle(&name(1), None);
-        assert_eq!(wake(&mut waiting), [name(2)]);
-        waiting.settle(&name(2), None);
+        waiting.settle(&key(0), Some((lack(100), 1)));
+        assert_eq!(wake(&mut waiting), [key(1)]);
+        waiting.settle(&key(1), None);
+        assert_eq!(wake(&mut waiting), [key(2)]);
+        waiting.settle(&key(2), None);
         assert_eq!(wake(&mut waiting), []);
         // All have been asked, so only a further change offers it again.
         waiting.note(freed(1, 100));
-        assert_eq!(wake(&mut waiting), [name(0)]);
+        assert_eq!(wake(&mut waiting), [key(0)]);
     }
 
     #[test]
     fn many_slots_wake_many_at_once_and_each_waits_for_as_many_as_it_lacks() {
         let mut waiting = waiting(&[100, 100]);
-        waiting.settle(&name(0), Some((lack(100), 2)));
+        waiting.settle(&key(0), Some((lack(100), 2)));
         for instance in 1..=4 {
             waiting.note(freed(instance, 100));
         }
-        assert_eq!(wake(&mut waiting), [name(0), name(1)]);
+        assert_eq!(wake(&mut waiting), [key(0), key(1)]);
     }
 
     #[test]

@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use longshore_control_plane::live::Live;
-use longshore_control_plane::statistics::Statistics;
+use longshore_control_plane::placement::{ClusterIndexes, Statistics};
 use longshore_model::instance::{Connection, Incarnation, Instance, InstanceStatus, Resources};
 use longshore_model::recorded::Recorded;
 use longshore_model::task::{NewTask, Overrides, StopCode, Task};
@@ -134,7 +133,7 @@ fn change(view: &View, drawn: u64) -> Txn {
     txn
 }
 
-fn explained(live: &mut Live, view: &View) -> Explanation {
+fn explained(live: &mut ClusterIndexes, view: &View) -> Explanation {
     live.catch_up(view, &Statistics::default());
     let request = Request {
         kind: Kind::Service,
@@ -154,7 +153,7 @@ fn explained(live: &mut Live, view: &View) -> Explanation {
 async fn an_index_that_catches_up_says_what_a_new_one_says() {
     let store: Arc<dyn Store> = Arc::new(Memory::default());
     let db = Db::open(Arc::clone(&store)).await.unwrap();
-    let mut live = Live::default();
+    let mut live = ClusterIndexes::default();
     let mut drawn = 0x2545_f491_4f6c_dd1d_u64;
     let mut refused = 0;
     for step in 0..STEPS {
@@ -173,7 +172,7 @@ async fn an_index_that_catches_up_says_what_a_new_one_says() {
             let followed = explained(&mut live, &view);
             assert_eq!(
                 followed,
-                explained(&mut Live::default(), &view),
+                explained(&mut ClusterIndexes::default(), &view),
                 "step {step}"
             );
             refused += usize::from(followed.fitting().next().is_none());
