@@ -53,7 +53,7 @@ fn block<'a>(document: &'a str, language: &str) -> anyhow::Result<&'a str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_client_in_python_works() -> anyhow::Result<()> {
-    on_longshore(0, async |longshore| {
+    on_longshore(1, async |longshore| {
         let python = binary::python_program("python")?;
         let document = std::fs::read_to_string(binary::root().join("proto/README.md"))?;
         let scratch = tempfile::tempdir()?;

@@ -268,6 +268,16 @@ async fn answer(
                 ),
             ));
         };
+        if !service.has(operation) {
+            return Err(ApiError::new(
+                ErrorKind::UNKNOWN_OPERATION,
+                format!(
+                    "There is no {} operation \"{operation}\"; X-Amz-Target is {}, a dot and the operation's name.",
+                    descriptor.title,
+                    descriptor.target_prefix.unwrap_or_default()
+                ),
+            ));
+        }
         let answer = shared
             .run(service, operation, Wire::AwsJson, verified, body)
             .await?;
