@@ -7,7 +7,7 @@
 
 mod generated;
 
-pub use generated::{application_autoscaling, catalog, cloudwatch, ec2, scheduler, sts};
+pub use generated::{application_autoscaling, catalog, cloudwatch, ec2, ecs, scheduler, sts};
 
 /// How a service is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,4 +212,65 @@ pub enum Location {
     Header,
     /// It is the HTTP status.
     Status,
+}
+
+/// What a model says of the input of an operation.
+#[derive(Debug)]
+pub struct Input {
+    /// The name of the operation.
+    pub operation: &'static str,
+    /// In the model's order.
+    pub constraints: &'static [Constraint],
+}
+
+/// What a model says of one member of an input.
+#[derive(Debug)]
+pub struct Constraint {
+    /// Where it stands: `tags[].key` is the key of any tag.
+    pub path: &'static str,
+    /// What holds there.
+    pub rule: Rule,
+}
+
+impl Constraint {
+    const fn required(path: &'static str) -> Self {
+        Self {
+            path,
+            rule: Rule::Required,
+        }
+    }
+
+    const fn required_list(path: &'static str) -> Self {
+        Self {
+            path,
+            rule: Rule::RequiredList,
+        }
+    }
+
+    const fn one_of(path: &'static str, words: &'static [&'static str]) -> Self {
+        Self {
+            path,
+            rule: Rule::OneOf(words),
+        }
+    }
+
+    const fn range(path: &'static str, least: i32, most: i32) -> Self {
+        Self {
+            path,
+            rule: Rule::Range(least, most),
+        }
+    }
+}
+
+/// What holds for a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// It must be there, where what it is a member of is.
+    Required,
+    /// The same for a list. In the tree of a decoded ECS message an empty list is absent too.
+    RequiredList,
+    /// It is one of these words.
+    OneOf(&'static [&'static str]),
+    /// It is a whole number between these, both included.
+    Range(i32, i32),
 }

@@ -7,6 +7,7 @@
 //! and `crates/shapes/src/generated`. The same input gives the same output, byte for byte.
 
 mod config;
+mod constraint;
 mod lock;
 mod model;
 mod name;
@@ -91,7 +92,10 @@ fn shapes(arguments: &Arguments) -> Result<Vec<(PathBuf, String)>> {
     let mut files = vec![(file("mod"), format(&rust::modules(&list))?)];
     for (name, served) in &list {
         let model = Model::read(&arguments.models.join(format!("{name}.json")))?;
-        let code = rust::service(name, &model, served)?;
+        let code = match served.inputs_only {
+            true => constraint::service(name, &model, served)?,
+            false => rust::service(name, &model, served)?,
+        };
         files.push((file(&rust::module(name, served)), format(&code)?));
     }
     let mut services = BTreeMap::new();

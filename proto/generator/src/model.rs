@@ -172,7 +172,12 @@ pub(crate) enum Shape {
     /// A single-precision number.
     Float {},
     /// A 32-bit integer.
-    Integer {},
+    Integer {
+        /// The least that is valid.
+        min: Option<i32>,
+        /// The most that is valid.
+        max: Option<i32>,
+    },
     /// A 64-bit integer.
     Long {},
     /// A double.

@@ -21,12 +21,15 @@ pub(crate) struct Served {
     pub(crate) module: Option<String>,
     /// Operations, by their names in the model.
     pub(crate) operations: BTreeSet<String>,
+    /// Whether only what is valid in inputs is made: the messages come from elsewhere.
+    #[serde(default)]
+    pub(crate) inputs_only: bool,
 }
 
 /// The allow-list, `proto/services.toml`.
 pub(crate) type AllowList = BTreeMap<String, Served>;
 
-const MADE: &str =
+pub(crate) const MADE: &str =
     "//!\n//! Made by scripts/generate-schema from published service models. Do not edit.\n\n";
 
 /// The module of one service.
@@ -262,7 +265,7 @@ fn rust_type(model: &Model, shape: &str) -> Result<String> {
         ),
         // Bytes are base64 in the tree.
         Shape::String { .. } | Shape::Blob {} => "String".to_owned(),
-        Shape::Integer {} => "i32".to_owned(),
+        Shape::Integer { .. } => "i32".to_owned(),
         Shape::Long {} => "i64".to_owned(),
         // Times are seconds since 1970 in the tree.
         Shape::Float {} | Shape::Double {} | Shape::Timestamp { .. } => "f64".to_owned(),
@@ -321,7 +324,7 @@ fn table(code: &mut String, model: &Model, name: &str) -> Result<()> {
         ),
         Shape::String { values } => format!("Shape::String {{ values: &{values:?} }}"),
         Shape::Blob {} => "Shape::Blob".to_owned(),
-        Shape::Integer {} => "Shape::Integer".to_owned(),
+        Shape::Integer { .. } => "Shape::Integer".to_owned(),
         Shape::Long {} => "Shape::Long".to_owned(),
         Shape::Float {} | Shape::Double {} => "Shape::Double".to_owned(),
         Shape::Boolean {} => "Shape::Boolean".to_owned(),
@@ -378,6 +381,7 @@ mod tests {
         let served = Served {
             module: None,
             operations: BTreeSet::from(["Get".to_owned()]),
+            inputs_only: false,
         };
         let code = service("x", &model, &served).unwrap();
         for part in [
@@ -401,6 +405,7 @@ mod tests {
         let served = Served {
             module: None,
             operations: BTreeSet::from(["Put".to_owned()]),
+            inputs_only: false,
         };
         let error = service("x", &model, &served).unwrap_err();
         assert!(error.to_string().contains("no operation Put"), "{error}");

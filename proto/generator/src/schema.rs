@@ -193,7 +193,7 @@ fn single(model: &Model, shape: &str) -> Result<String> {
         Shape::Structure { document: true, .. } => "google.protobuf.Value".to_owned(),
         Shape::Structure { .. } => shape.to_owned(),
         Shape::String { .. } => "string".to_owned(),
-        Shape::Integer {} => "int32".to_owned(),
+        Shape::Integer { .. } => "int32".to_owned(),
         Shape::Long {} => "int64".to_owned(),
         Shape::Blob {} => "bytes".to_owned(),
         Shape::Float {} => "float".to_owned(),

@@ -10,6 +10,7 @@ const MAX_LINES: usize = 900;
 const LONG: &[&str] = &[
     "Cargo.lock",
     "crates/shapes/src/generated/catalog.rs",
+    "crates/shapes/src/generated/ecs.rs",
     "proto/ecs.lock.toml",
     "proto/longshore/ecs/v1/ecs.proto",
 ];

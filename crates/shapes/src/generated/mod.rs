@@ -6,5 +6,6 @@ pub mod application_autoscaling;
 pub mod catalog;
 pub mod cloudwatch;
 pub mod ec2;
+pub mod ecs;
 pub mod scheduler;
 pub mod sts;
