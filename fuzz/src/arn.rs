@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use longshore_door::error::ApiError;
 use longshore_ecs::identifier::{self, DefinitionName};
-use longshore_model::arn::Resource;
+use longshore_model::arn::{Absent, Resource};
 use longshore_model::{ClusterName, DeploymentId, Family, InstanceId, Realm, ServiceName, TaskId};
 
 use crate::{assert_bounded, realm};
@@ -39,8 +39,9 @@ pub fn run(data: &[u8]) {
 
     let cluster = ClusterName::default_cluster();
     told(data, identifier::cluster(&REALM, Some(text)));
-    if let Some(id) = told(data, identifier::task(&REALM, &cluster, text)) {
-        let again = identifier::task(&REALM, &cluster, &REALM.task(&cluster, id));
+    if let Some(id) = told(data, identifier::task(&REALM, &cluster, "taskId", text)) {
+        let printed = REALM.task(&cluster, &id);
+        let again = identifier::task(&REALM, &cluster, "taskId", &printed);
         assert_eq!(again.ok(), Some(id));
     }
     if let Some(name) = told(data, identifier::service(&REALM, &cluster, text)) {
@@ -48,7 +49,7 @@ pub fn run(data: &[u8]) {
         assert_eq!(again.ok(), Some(name));
     }
     if let Some(id) = told(data, identifier::instance(&REALM, &cluster, text)) {
-        let again = identifier::instance(&REALM, &cluster, &REALM.instance(&cluster, id));
+        let again = identifier::instance(&REALM, &cluster, &REALM.instance(&cluster, &id));
         assert_eq!(again.ok(), Some(id));
     }
     if let Some(DefinitionName::Exact(family, revision)) =
@@ -67,7 +68,9 @@ fn print(resource: &Resource) -> Option<String> {
         Resource::Service(cluster, name) => REALM.service(cluster.as_ref()?, name),
         Resource::Task(cluster, id) => REALM.task(cluster.as_ref()?, *id),
         Resource::Instance(cluster, id) => REALM.instance(cluster.as_ref()?, *id),
-        Resource::TaskDefinition(family, revision) => REALM.task_definition(family, *revision),
+        Resource::TaskDefinition(family, revision) => REALM.task_definition(family, (*revision)?),
+        Resource::Absent(Absent::Task, cluster, id) => REALM.task(cluster.as_ref()?, id),
+        Resource::Absent(Absent::Instance, cluster, id) => REALM.instance(cluster.as_ref()?, id),
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::ErrorKind;
+
 /// Most faults that one answer tells; the rest are counted. Nobody mends more at a time.
 const MAX_FAULTS: usize = 20;
 /// Longest text of one fault, in bytes. It quotes the request, whose members have no bound of
@@ -36,6 +38,13 @@ impl Faults {
         self.told.push(text);
     }
 
+    /// Adds those of another look at the same request.
+    pub fn append(&mut self, other: Self) {
+        let room = MAX_FAULTS - self.told.len();
+        self.more += other.more + other.told.len().saturating_sub(room);
+        self.told.extend(other.told.into_iter().take(room));
+    }
+
     /// What to answer; `None` if nothing is wrong.
     pub fn into_message(self) -> Option<String> {
         if self.told.is_empty() {
@@ -46,6 +55,34 @@ impl Faults {
             message.push_str(&format!(" There are {} more.", self.more));
         }
         Some(message)
+    }
+}
+
+/// What the model of a service says against an input, before anything else is looked at.
+#[derive(Debug, Default)]
+pub struct Violations {
+    kind: Option<ErrorKind>,
+    faults: Faults,
+}
+
+impl Violations {
+    /// Adds one, in a sentence. The first one decides the exception.
+    pub fn add(&mut self, kind: ErrorKind, fault: fmt::Arguments<'_>) {
+        self.kind.get_or_insert(kind);
+        self.faults.add(fault);
+    }
+
+    /// Adds those that were collected elsewhere, all with one exception.
+    pub fn append(&mut self, kind: ErrorKind, faults: Faults) {
+        if !faults.told.is_empty() {
+            self.kind.get_or_insert(kind);
+        }
+        self.faults.append(faults);
+    }
+
+    /// The exception and its message; `None` if nothing is wrong.
+    pub fn into_parts(self) -> Option<(ErrorKind, String)> {
+        self.kind.zip(self.faults.into_message())
     }
 }
 
@@ -68,5 +105,25 @@ mod tests {
         let message = faults.into_message().unwrap_or_default();
         assert!(message.ends_with("... There are 980 more."), "{message}");
         assert!(message.len() < MAX_FAULTS * (MAX_FAULT_LENGTH + 8) + 64);
+    }
+
+    #[test]
+    fn the_first_violation_decides_the_exception() {
+        assert_eq!(Violations::default().into_parts(), None);
+        let mut violations = Violations::default();
+        violations.add(ErrorKind::LIMIT_EXCEEDED, format_args!("One."));
+        violations.add(ErrorKind::INVALID_PARAMETER, format_args!("Two."));
+        let mut others = Faults::default();
+        for _ in 0..30 {
+            others.add(format_args!("Three."));
+        }
+        violations.append(ErrorKind::INVALID_PARAMETER, others);
+        let (kind, message) = violations
+            .into_parts()
+            .unwrap_or((ErrorKind::SERVER, String::new()));
+        assert_eq!(kind, ErrorKind::LIMIT_EXCEEDED);
+        assert!(message.starts_with("One. Two. Three. "), "{message}");
+        assert!(message.ends_with(" There are 12 more."), "{message}");
+        assert_eq!(message.matches("Three.").count(), 18, "{message}");
     }
 }

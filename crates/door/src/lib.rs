@@ -33,6 +33,6 @@ pub mod wire;
 
 pub use backend::{Backend, Clock, Entropy};
 pub use error::{ApiError, ErrorKind};
-pub use fault::Faults;
+pub use fault::{Faults, Violations};
 pub use operation::Operation;
 pub use router::Door;

@@ -5,14 +5,16 @@ use std::future::Future;
 use longshore_store::View;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::auth::Caller;
 use crate::error::ApiError;
+use crate::fault::Violations;
 
 /// One operation of an AWS service, written once and served on every wire of that service.
 ///
 /// The permission it needs is the service's name, a colon and [`Operation::NAME`]. By the time
-/// [`run`] is called the caller is authenticated, the input is decoded and has passed the field
+/// [`run`] is called the caller is authenticated, the input is decoded, valid and has passed the field
 /// ledger, and the caller may do this with everything that [`Operation::resources`] names. So
 /// every member that is set is one that the operation honours.
 ///
@@ -27,20 +29,17 @@ pub trait Operation: Send + Sync + 'static {
     /// The response message.
     type Output: Serialize + 'static;
 
+    /// What the model of the service says against an input, whatever the state is: required
+    /// members, enumerations, ranges, members that exclude each other. Asked before the field
+    /// ledger, so that a request that AWS refuses is refused as AWS does. By default nothing: on
+    /// most wires the shapes were checked already.
+    fn validate(_input: &Value) -> Violations {
+        Violations::default()
+    }
+
     /// What the input touches, so that the gate can ask for permission. It does not check the
     /// input: what is not valid is named as well as it can be, and refused by [`Operation::run`].
     fn resources(context: &Self::Context, view: &View, input: &Self::Input) -> Vec<Touched>;
-
-    /// What the model of the service says of an input as a whole: members that exclude each other.
-    /// Asked before the field ledger, since it holds whatever Longshore offers. What is wrong with
-    /// single members, [`Operation::run`] says.
-    ///
-    /// # Errors
-    /// As the service answers.
-    fn validate(input: &Self::Input) -> Result<(), ApiError> {
-        let _ = input;
-        Ok(())
-    }
 
     /// Does it. Runs to its end even when the caller hangs up, concurrently with any other
     /// operation; what it writes must therefore be one guarded commit.

@@ -104,6 +104,7 @@ type Call<C> = fn(Arc<C>, &'static Descriptor, Verified, Bytes) -> BoxFuture<'st
 type CalledTree = Result<TreeAnswer, ApiError>;
 type CallTree<C> =
     fn(Arc<C>, &'static Descriptor, Verified, Value) -> BoxFuture<'static, CalledTree>;
+type CheckTree = fn(&'static Descriptor, &Value) -> Result<Vec<String>, ApiError>;
 type Check = fn(&'static Descriptor, Wire, &[u8]) -> Result<Vec<String>, ApiError>;
 
 /// A row: one operation, its type erased.
@@ -118,6 +119,7 @@ struct Calls<C: 'static> {
     tree: CallTree<C>,
     grpc: Option<Call<C>>,
     check: Check,
+    check_tree: CheckTree,
 }
 
 impl<C: AsRef<Backend> + Send + Sync + 'static> Entry<C> {
@@ -136,6 +138,7 @@ impl<C: AsRef<Backend> + Send + Sync + 'static> Entry<C> {
                 tree: tree::<T>,
                 grpc: None,
                 check: check_json::<T>,
+                check_tree: honour_tree::<T>,
             }),
         }
     }
@@ -152,6 +155,7 @@ impl<C: AsRef<Backend> + Send + Sync + 'static> Entry<C> {
                 tree: tree::<T>,
                 grpc: Some(grpc::<T>),
                 check: check_both::<T>,
+                check_tree: honour_tree::<T>,
             }),
         }
     }
@@ -172,8 +176,8 @@ impl<C: AsRef<Backend> + Send + Sync + 'static> Api<C> {
         self.operations.get(index)
     }
 
-    /// Decodes an input and checks it against the field ledger, as a call does before it runs
-    /// anything. Returns the paths of its recorded members, sorted.
+    /// Decodes an input and checks it against the model and the field ledger, as a call does before
+    /// it runs anything. Returns the paths of its recorded members, sorted.
     ///
     /// # Errors
     /// As the operation itself would answer; UnsupportedFeatureException for one that only
@@ -189,6 +193,24 @@ impl<C: AsRef<Backend> + Send + Sync + 'static> Api<C> {
             .ok_or_else(|| self.unknown(operation))?;
         match &entry.calls {
             Some(calls) => (calls.check)(&self.descriptor, wire, body),
+            None => Err(self.unsupported(entry.name)),
+        }
+    }
+
+    /// The same for an input that was decoded before, as a tree of values.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_tree(
+        &'static self,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Vec<String>, ApiError> {
+        let entry = self
+            .find(operation)
+            .ok_or_else(|| self.unknown(operation))?;
+        match &entry.calls {
+            Some(calls) => (calls.check_tree)(&self.descriptor, input),
             None => Err(self.unsupported(entry.name)),
         }
     }
@@ -313,12 +335,10 @@ fn tree<T: Operation<Context: AsRef<Backend>>>(
     input: Value,
 ) -> BoxFuture<'static, CalledTree> {
     Box::pin(async move {
-        let read: T::Input = serde_json::from_value(input.clone()).map_err(|error| {
+        let recorded = honour_tree::<T>(descriptor, &input)?;
+        let input: T::Input = serde_json::from_value(input).map_err(|error| {
             ApiError::serialization(format!("A member is not of its type: {error}."))
         })?;
-        T::validate(&read)?;
-        let recorded = honour_tree(descriptor, T::NAME, &input)?;
-        let input = read;
         let output = authorised_run::<T>(&context, descriptor, verified.caller(), input).await?;
         let output = serde_json::to_value(&output).map_err(|error| {
             tracing::error!(operation = T::NAME, %error, "output does not encode");
@@ -373,27 +393,31 @@ fn decode_message<M: Message + Default>(body: &[u8]) -> Result<M, ApiError> {
     M::decode(body).map_err(|error| ApiError::serialization(error.to_string()))
 }
 
-/// Checks an input against the field ledger; returns the paths of its recorded members.
+/// Checks an input against the model and the field ledger, all faults at once; returns the paths of
+/// its recorded members.
 fn honour<T: Operation>(
     descriptor: &'static Descriptor,
     input: &T::Input,
 ) -> Result<Vec<String>, ApiError> {
-    T::validate(input)?;
     let value = serde_json::to_value(input).map_err(|error| {
         // Only a number that JSON cannot write, sent by gRPC.
         ApiError::serialization(error.to_string())
     })?;
-    honour_tree(descriptor, T::NAME, &value)
+    honour_tree::<T>(descriptor, &value)
 }
 
-fn honour_tree(
+fn honour_tree<T: Operation>(
     descriptor: &'static Descriptor,
-    operation: &str,
     input: &Value,
 ) -> Result<Vec<String>, ApiError> {
-    (descriptor.ledger)()
-        .check(operation, input)
-        .map_err(|refused| ApiError::new((descriptor.refusal)(operation), refused.to_string()))
+    let checked = (descriptor.ledger)().check(T::NAME, input);
+    let (kind, message) = match (T::validate(input).into_parts(), checked) {
+        (None, Ok(recorded)) => return Ok(recorded),
+        (None, Err(refused)) => ((descriptor.refusal)(T::NAME), refused.to_string()),
+        (Some((kind, message)), Ok(_)) => (kind, message),
+        (Some((kind, message)), Err(refused)) => (kind, format!("{message} {refused}")),
+    };
+    Err(ApiError::new(kind, message))
 }
 
 /// Asks the gate, then runs.

@@ -21,13 +21,12 @@ use longshore_proto::ecs;
 use longshore_store::{Stored, Txn, View};
 
 use super::wire::creation_key;
-use super::{at_most, identifier, required, word};
+use super::{identifier, required, word};
 use crate::context::Ecs;
 use crate::exception;
+use crate::identifier::Asked;
 use crate::touched;
 
-/// Attributes one call may put or delete.
-const MAX_PER_CALL: usize = 10;
 /// Longest name and longest value, in characters.
 const MAX_LENGTH: usize = 128;
 /// What attributes can be put on.
@@ -37,7 +36,7 @@ const RESERVED: [&str; 2] = ["ecs.", "com.amazonaws.ecs."];
 
 /// An attribute of a request, checked.
 struct Given {
-    target: InstanceId,
+    target: Asked<InstanceId>,
     name: String,
     value: Option<String>,
 }
@@ -48,17 +47,11 @@ fn read_all(
     cluster: &ClusterName,
     given: Vec<ecs::Attribute>,
 ) -> Result<Vec<Given>, ApiError> {
-    if given.is_empty() {
-        return Err(ApiError::invalid_parameter(
-            "attributes can not be empty. Name at least one.",
-        ));
-    }
-    at_most("attributes", given.len(), MAX_PER_CALL)?;
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
     for (index, attribute) in given.into_iter().enumerate() {
         let read = read(realm, cluster, &format!("attributes[{index}]"), attribute)?;
-        if !seen.insert((read.target, read.name.clone())) {
+        if !seen.insert((read.target.clone(), read.name.clone())) {
             return Err(ApiError::invalid_parameter(format!(
                 "attributes names {} twice for one target. Keep one.",
                 read.name
@@ -139,7 +132,7 @@ fn check_not_reserved(name: &str) -> Result<(), ApiError> {
 fn target<'a>(
     view: &'a View,
     cluster: &ClusterName,
-    id: InstanceId,
+    asked: &Asked<InstanceId>,
 ) -> Result<&'a Stored<Instance>, ApiError> {
     let not_found = |why: &str| {
         ApiError::new(
@@ -147,37 +140,39 @@ fn target<'a>(
             format!("The specified target was not found. {why}"),
         )
     };
-    let found = view.instances.get(&(cluster.clone(), id)).ok_or_else(|| {
+    let id = asked.id();
+    let found = id.and_then(|id| view.instances.get(&(cluster.clone(), id)));
+    let found = found.ok_or_else(|| {
         not_found(&format!(
-            "Cluster {cluster} has no container instance {id}; see ListContainerInstances."
+            "Cluster {cluster} has no container instance {asked}; see ListContainerInstances."
         ))
     })?;
     if found.status == InstanceStatus::Inactive {
         return Err(not_found(&format!(
-            "Container instance {id} was deregistered; let the node join again."
+            "Container instance {asked} was deregistered; let the node join again."
         )));
     }
     Ok(found)
 }
 
 /// The targets of a request with the attributes that users have put on them.
-struct Targets<'a>(BTreeMap<InstanceId, (&'a Stored<Instance>, Instance)>);
+struct Targets<'a>(BTreeMap<Asked<InstanceId>, (&'a Stored<Instance>, Instance)>);
 
 impl<'a> Targets<'a> {
     fn find(view: &'a View, cluster: &ClusterName, given: &[Given]) -> Result<Self, ApiError> {
         identifier::active_cluster(view, cluster)?;
         let mut targets = BTreeMap::new();
         for attribute in given {
-            let read = target(view, cluster, attribute.target)?;
-            targets.insert(attribute.target, (read, Instance::clone(read)));
+            let read = target(view, cluster, &attribute.target)?;
+            targets.insert(attribute.target.clone(), (read, Instance::clone(read)));
         }
         Ok(Self(targets))
     }
 
-    fn custom(&mut self, id: InstanceId) -> &mut BTreeMap<String, Option<String>> {
+    fn custom(&mut self, id: &Asked<InstanceId>) -> &mut BTreeMap<String, Option<String>> {
         let (_, changed) = self
             .0
-            .get_mut(&id)
+            .get_mut(id)
             .expect("every attribute's target was looked up");
         &mut changed.custom_attributes
     }
@@ -197,7 +192,7 @@ impl<'a> Targets<'a> {
 fn show(
     realm: &Realm,
     cluster: &ClusterName,
-    target: InstanceId,
+    target: impl std::fmt::Display,
     name: &str,
     value: Option<&str>,
 ) -> ecs::Attribute {
@@ -212,7 +207,7 @@ fn show(
 fn show_given(realm: &Realm, cluster: &ClusterName, given: &[Given]) -> Vec<ecs::Attribute> {
     given
         .iter()
-        .map(|one| show(realm, cluster, one.target, &one.name, one.value.as_deref()))
+        .map(|one| show(realm, cluster, &one.target, &one.name, one.value.as_deref()))
         .collect()
 }
 
@@ -241,7 +236,7 @@ impl Operation for PutAttributes {
         ecs.transact(|view| {
             let mut targets = Targets::find(view, &cluster, &given)?;
             for attribute in &given {
-                let custom = targets.custom(attribute.target);
+                let custom = targets.custom(&attribute.target);
                 custom.insert(attribute.name.clone(), attribute.value.clone());
                 if custom.len() > MAX_CUSTOM_ATTRIBUTES {
                     return Err(ApiError::new(
@@ -290,7 +285,7 @@ impl Operation for DeleteAttributes {
         ecs.transact(|view| {
             let mut targets = Targets::find(view, &cluster, &given)?;
             for attribute in &given {
-                let removed = targets.custom(attribute.target).remove(&attribute.name);
+                let removed = targets.custom(&attribute.target).remove(&attribute.name);
                 let (read, _) = &targets.0[&attribute.target];
                 if removed.is_none() && read.attributes.contains_key(&attribute.name) {
                     return Err(ApiError::invalid_parameter(format!(

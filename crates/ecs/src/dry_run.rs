@@ -11,18 +11,15 @@ use longshore_store::{Stored, View};
 use serde::Serialize;
 
 use super::task::AskedTasks;
-use super::{advise, identifier, required, service, task};
+use super::{identifier, required, service, task};
 use crate::context::Ecs;
-use crate::table::{API, ledger};
+use crate::table::API;
 
-/// Refuses members that the operation refuses.
+/// Refuses what the operation refuses before it runs.
 fn check<T: Serialize>(operation: &str, input: &T) -> Result<(), ApiError> {
     let value =
         serde_json::to_value(input).map_err(|error| ApiError::serialization(error.to_string()))?;
-    ledger()
-        .check(operation, &value)
-        .map(drop)
-        .map_err(|refused| ApiError::new((API.descriptor.refusal)(operation), refused.to_string()))
+    API.check_tree(operation, &value).map(drop)
 }
 
 /// What a RunTask request asks of placement.
@@ -95,14 +92,8 @@ pub fn existing_task<'a>(
     let cluster = identifier::cluster(&ecs.realm, Some(cluster).filter(|c| !c.is_empty()))?;
     identifier::active_cluster(view, &cluster)?;
     let id = required("task", Some(id.to_owned()))?;
-    let id = identifier::task(&ecs.realm, &cluster, &id)?;
-    let found = view.tasks.get(&cluster, id);
-    found.ok_or_else(|| {
-        advise(
-            ApiError::invalid_parameter("The referenced task was not found."),
-            format_args!("Cluster {cluster} has no task {id}; see ListTasks."),
-        )
-    })
+    let asked = identifier::task(&ecs.realm, &cluster, "task", &id)?;
+    task::find(view, &cluster, &asked)
 }
 
 #[cfg(test)]

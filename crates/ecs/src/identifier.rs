@@ -1,12 +1,14 @@
 //! Names and ARNs in requests: what a text means, given the cluster of the request.
 
+use std::fmt;
 use std::str::FromStr;
 
 use longshore_door::ApiError;
-use longshore_model::arn::Resource;
+use longshore_model::arn::{Absent, InvalidArn, Resource};
 use longshore_model::cluster::{Cluster, ClusterStatus};
+use longshore_model::name::InvalidName;
 use longshore_model::task_definition::{TaskDefinition, TaskDefinitionStatus};
-use longshore_model::{ClusterName, Family, InstanceId, Realm, ServiceName, TaskId};
+use longshore_model::{ClusterName, Family, InstanceId, Realm, ServiceName, TaskId, id};
 use longshore_store::{Stored, View};
 
 use super::advise;
@@ -15,6 +17,17 @@ use crate::exception;
 /// Whether a text is an ARN rather than a name or an id.
 pub(super) fn is_arn(text: &str) -> bool {
     text.starts_with("arn:")
+}
+
+/// Reads an ARN.
+pub(super) fn arn(realm: &Realm, text: &str) -> Result<Resource, ApiError> {
+    realm.parse(text).map_err(|error| {
+        let start = match &error {
+            InvalidArn::Form(_) => "Unexpected number of separators. ",
+            InvalidArn::Elsewhere { .. } | InvalidArn::Resource(_) => "",
+        };
+        ApiError::invalid_parameter(format!("Invalid identifier: {start}{error}."))
+    })
 }
 
 fn wrong_kind(member: &str, text: &str, noun: &str) -> ApiError {
@@ -30,11 +43,19 @@ fn wrong_kind(member: &str, text: &str, noun: &str) -> ApiError {
 pub fn cluster(realm: &Realm, given: Option<&str>) -> Result<ClusterName, ApiError> {
     match given {
         None => Ok(ClusterName::default_cluster()),
-        Some(text) if is_arn(text) => match realm.parse(text)? {
+        Some(text) if is_arn(text) => match arn(realm, text)? {
             Resource::Cluster(name) => Ok(name),
             _ => Err(wrong_kind("cluster", text, "a cluster")),
         },
-        Some(text) => Ok(text.parse()?),
+        Some("") => Err(ApiError::invalid_parameter(
+            "Clusters can not be blank. Name a cluster, or leave the member out to mean cluster default.",
+        )),
+        Some(text) => text.parse().map_err(|error: InvalidName| {
+            ApiError::invalid_parameter(format!(
+                "Cluster must match ^[a-zA-Z0-9\\-_]{{1,255}}$, but was {}. The {error}.",
+                error.shown()
+            ))
+        }),
     }
 }
 
@@ -68,65 +89,109 @@ fn same_cluster(request: &ClusterName, arn: Option<ClusterName>) -> Result<(), A
     }
 }
 
-/// An id or name that stands alone.
-fn plain<T: FromStr<Err: std::fmt::Display>>(member: &str, text: &str) -> Result<T, ApiError> {
-    text.parse().map_err(|error| {
-        ApiError::invalid_parameter(format!("Invalid identifier for {member}: {error}."))
-    })
+/// An id that a request may ask for: one that something here can have, or one that ECS would look
+/// for and that names nothing here, such as the UUIDs of before 2018.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked<T> {
+    text: String,
+    id: Option<T>,
 }
 
-/// An id that stands alone: 32 hex digits, or 36 characters with the hyphens of a UUID.
-fn id<T: FromStr<Err: std::fmt::Display>>(member: &str, text: &str) -> Result<T, ApiError> {
-    match text.chars().count() {
-        32 | 36 => plain(member, text),
-        _ => Err(ApiError::invalid_parameter(format!(
-            "{member} length should be one of [32,36]. \"{}\" is neither an id nor an ARN.",
-            text.chars().take(64).collect::<String>()
-        ))),
+impl<T: Copy> Asked<T> {
+    /// The id, if anything here can have it.
+    pub fn id(&self) -> Option<T> {
+        self.id
+    }
+
+    fn read(member: &str, text: &str) -> Result<Self, ApiError>
+    where
+        T: FromStr,
+    {
+        let id = text.parse().ok();
+        if id.is_none() && !id::has_form(text) {
+            return Err(ApiError::invalid_parameter(format!(
+                "{member} length should be one of [32,36]. \"{}\" is no id; Describe and List show those there are.",
+                start(text)
+            )));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            id,
+        })
     }
 }
 
-/// A task: its id or ARN.
-pub fn task(realm: &Realm, of: &ClusterName, text: &str) -> Result<TaskId, ApiError> {
+/// A text that has no bound, as far as an error tells it.
+fn start(text: &str) -> &str {
+    const SHOWN: usize = 255;
+    &text[..text.floor_char_boundary(SHOWN)]
+}
+
+impl<T> fmt::Display for Asked<T> {
+    /// As it was given, without the rest of an ARN.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A task: its id or ARN. `member` is what ECS calls it in what it says.
+pub fn task(
+    realm: &Realm,
+    of: &ClusterName,
+    member: &str,
+    text: &str,
+) -> Result<Asked<TaskId>, ApiError> {
     if !is_arn(text) {
-        return id("task", text);
+        return Asked::read(member, text);
     }
-    match realm.parse(text)? {
-        Resource::Task(cluster, id) => same_cluster(of, cluster).map(|()| id),
-        _ => Err(wrong_kind("task", text, "a task id")),
-    }
+    let (cluster, text, id) = match arn(realm, text)? {
+        Resource::Task(cluster, id) => (cluster, id.to_string(), Some(id)),
+        Resource::Absent(Absent::Task, cluster, text) => (cluster, text, None),
+        _ => return Err(wrong_kind("task", text, "a task id")),
+    };
+    same_cluster(of, cluster)?;
+    Ok(Asked { text, id })
 }
 
 /// A service: its name or ARN.
 pub fn service(realm: &Realm, of: &ClusterName, text: &str) -> Result<ServiceName, ApiError> {
     if !is_arn(text) {
-        return plain("service", text);
+        return text.parse().map_err(|error| {
+            ApiError::invalid_parameter(format!("Invalid identifier for service: {error}."))
+        });
     }
-    match realm.parse(text)? {
+    match arn(realm, text)? {
         Resource::Service(cluster, name) => same_cluster(of, cluster).map(|()| name),
         _ => Err(wrong_kind("service", text, "a service name")),
     }
 }
 
 /// A container instance: its id or ARN.
-pub fn instance(realm: &Realm, of: &ClusterName, text: &str) -> Result<InstanceId, ApiError> {
-    instance_in("containerInstance", realm, of, text)
+pub fn instance(
+    realm: &Realm,
+    of: &ClusterName,
+    text: &str,
+) -> Result<Asked<InstanceId>, ApiError> {
+    instance_in("instanceId", realm, of, text)
 }
 
-/// A container instance that another member than `containerInstance` names.
+/// A container instance that another member than those for container instances names.
 pub(super) fn instance_in(
     member: &str,
     realm: &Realm,
     of: &ClusterName,
     text: &str,
-) -> Result<InstanceId, ApiError> {
+) -> Result<Asked<InstanceId>, ApiError> {
     if !is_arn(text) {
-        return id(member, text);
+        return Asked::read(member, text);
     }
-    match realm.parse(text)? {
-        Resource::Instance(cluster, id) => same_cluster(of, cluster).map(|()| id),
-        _ => Err(wrong_kind(member, text, "a container instance id")),
-    }
+    let (cluster, text, id) = match arn(realm, text)? {
+        Resource::Instance(cluster, id) => (cluster, id.to_string(), Some(id)),
+        Resource::Absent(Absent::Instance, cluster, text) => (cluster, text, None),
+        _ => return Err(wrong_kind(member, text, "a container instance id")),
+    };
+    same_cluster(of, cluster)?;
+    Ok(Asked { text, id })
 }
 
 /// What a request says of a task definition.
@@ -139,16 +204,19 @@ pub enum DefinitionName {
 }
 
 impl DefinitionName {
-    /// `family`, `family:revision` or an ARN.
+    /// A revision of a family; the newest ACTIVE one where none is named.
+    pub(super) fn new(family: Family, revision: Option<u32>) -> Self {
+        match revision {
+            Some(revision) => Self::Exact(family, revision),
+            None => Self::Newest(family),
+        }
+    }
+
+    /// `family`, `family:revision`, or an ARN with or without a revision.
     pub fn parse(realm: &Realm, text: &str) -> Result<Self, ApiError> {
         if is_arn(text) {
-            // Schedulers name a family by an ARN without a revision.
-            let newest = realm.parse(&format!("{text}:1"));
-            return match realm.parse(text).or(newest.clone())? {
-                Resource::TaskDefinition(family, revision) => Ok(match realm.parse(text) {
-                    Ok(_) => Self::Exact(family, revision),
-                    Err(_) => Self::Newest(family),
-                }),
+            return match arn(realm, text)? {
+                Resource::TaskDefinition(family, revision) => Ok(Self::new(family, revision)),
                 _ => Err(wrong_kind("taskDefinition", text, "a task definition")),
             };
         }
@@ -227,7 +295,17 @@ mod tests {
             (Some("prod"), Ok("prod")),
             (Some(arn), Ok("prod")),
             (Some("a b"), Err("\"a b\" is not valid")),
-            (Some(""), Err("is not valid")),
+            (Some(""), Err("Clusters can not be blank.")),
+            (
+                Some("prod "),
+                Err(
+                    "Cluster must match ^[a-zA-Z0-9\\-_]{1,255}$, but was prod . The cluster name \"prod \" is not valid: it ends with a blank;",
+                ),
+            ),
+            (
+                Some("arn:aws:ecs:prod"),
+                Err("Invalid identifier: Unexpected number of separators."),
+            ),
             (
                 Some("arn:aws:ecs:eu-west-1:000000000000:cluster/prod"),
                 Err("belongs to eu-west-1"),
@@ -253,9 +331,21 @@ mod tests {
         let (realm, prod) = (realm(), "prod".parse().unwrap());
         let id = "000000000000000000000000000000ab";
         let arn = |middle: &str| format!("arn:aws:ecs:us-east-1:000000000000:{middle}{id}");
-        assert!(task(&realm, &prod, id).is_ok());
-        assert!(task(&realm, &prod, &arn("task/prod/")).is_ok());
-        assert!(task(&realm, &prod, &arn("task/")).is_ok(), "short ARN");
+        let task = |text: &str| task(&realm, &prod, "taskId", text);
+        let uuid = "01234567-89ab-cdef-0123-456789abcdef";
+        for (text, known) in [
+            (id.to_owned(), true),
+            (arn("task/prod/"), true),
+            // The short ARN of before.
+            (arn("task/"), true),
+            (uuid.to_owned(), false),
+            (arn("task/").replace(id, uuid), false),
+            (arn("task/prod/").replace(id, uuid), false),
+        ] {
+            let asked = task(&text).unwrap();
+            assert_eq!(asked.id().is_some(), known, "{text}");
+            assert_eq!(asked.to_string(), if known { id } else { uuid });
+        }
         for (text, wanted) in [
             (
                 arn("task/other/"),
@@ -263,11 +353,15 @@ mod tests {
             ),
             (arn("container-instance/prod/"), "is not a task id"),
             (
+                arn("task/other/").replace(id, uuid),
+                "Identifier is for cluster other. Your cluster is prod.",
+            ),
+            (
                 "nonsense".to_owned(),
-                "task length should be one of [32,36].",
+                "taskId length should be one of [32,36].",
             ),
         ] {
-            let error = task(&realm, &prod, &text).unwrap_err();
+            let error = task(&text).unwrap_err();
             assert!(error.message.contains(wanted), "{error}");
         }
         assert!(instance(&realm, &prod, &arn("container-instance/other/")).is_err());
@@ -286,6 +380,10 @@ mod tests {
             (
                 "arn:aws:ecs:us-east-1:000000000000:task-definition/web:3",
                 DefinitionName::Exact(web.clone(), 3),
+            ),
+            (
+                "arn:aws:ecs:us-east-1:000000000000:task-definition/web",
+                DefinitionName::Newest(web.clone()),
             ),
         ] {
             assert_eq!(DefinitionName::parse(&realm, text), Ok(wanted));

@@ -20,15 +20,12 @@ use longshore_proto::ecs;
 use longshore_store::{Stored, Txn, View};
 
 use super::wire::{self, TaskCounts, creation_key, failure, missing, number, show_tags_if};
-use super::{at_most, identifier, includes_tags, required, word};
+use super::{identifier, includes_tags, required, word};
 use crate::context::Ecs;
 use crate::exception;
+use crate::identifier::Asked;
 use crate::touched;
 
-/// Instances one DescribeContainerInstances may name.
-const MAX_DESCRIBED: usize = 100;
-/// Instances one UpdateContainerInstancesState may name.
-const MAX_UPDATED: usize = 10;
 /// Tasks given up in one commit, so that it stays within the limits of the store.
 const MAX_GIVEN_UP: usize = 256;
 /// Why a task stopped that was on an instance deregistered by force.
@@ -63,7 +60,7 @@ fn show(realm: &Realm, view: &View, instance: &Instance, tags: bool) -> ecs::Con
         });
     ecs::ContainerInstance {
         container_instance_arn: Some(realm.instance(&instance.cluster, instance.id)),
-        ec2_instance_id: Some(instance.id.managed_name()),
+        ec2_instance_id: Some(instance.machine_name().into_owned()),
         version: Some(i64::try_from(instance.version).unwrap_or(i64::MAX)),
         version_info: Some(ecs::VersionInfo {
             agent_version: Some(instance.agent_version.clone()),
@@ -120,18 +117,27 @@ fn read_ids(
     ecs: &Ecs,
     cluster: &ClusterName,
     given: &[String],
-    most: usize,
-) -> Result<Vec<InstanceId>, ApiError> {
-    if given.is_empty() {
-        return Err(ApiError::invalid_parameter(
-            "Container instance cannot be empty. Name at least one; see ListContainerInstances.",
-        ));
-    }
-    at_most("instanceIds", given.len(), most)?;
+) -> Result<Vec<Asked<InstanceId>>, ApiError> {
     given
         .iter()
         .map(|text| identifier::instance(&ecs.realm, cluster, text))
         .collect()
+}
+
+/// The instance that is asked for, if there is one.
+fn find<'a>(
+    view: &'a View,
+    cluster: &ClusterName,
+    asked: &Asked<InstanceId>,
+) -> Option<&'a Stored<Instance>> {
+    view.instances.get(&(cluster.clone(), asked.id()?))
+}
+
+/// What is said of one that there is not.
+pub(super) fn not_found(cluster: &ClusterName, asked: &Asked<InstanceId>) -> String {
+    format!(
+        "Referenced container instance {asked} not found. Cluster {cluster} has none with that id; see ListContainerInstances."
+    )
 }
 
 /// The filter of a request; the empty text is none.
@@ -168,7 +174,7 @@ impl Subject for Queried<'_> {
     }
 
     fn ec2_instance_id(&self) -> Option<Cow<'_, str>> {
-        Some(Cow::Owned(self.instance.id.managed_name()))
+        Some(self.instance.machine_name())
     }
 
     fn registered_at(&self) -> Timestamp {
@@ -279,12 +285,12 @@ impl Operation for DescribeContainerInstances {
             .include
             .iter()
             .any(|value| value == "CONTAINER_INSTANCE_HEALTH");
-        let ids = read_ids(ecs, &cluster, &input.container_instances, MAX_DESCRIBED)?;
+        let ids = read_ids(ecs, &cluster, &input.container_instances)?;
         let view = ecs.db.view();
         identifier::active_cluster(&view, &cluster)?;
         let mut output = ecs::DescribeContainerInstancesResponse::default();
-        for id in ids {
-            match view.instances.get(&(cluster.clone(), id)) {
+        for asked in ids {
+            match find(&view, &cluster, &asked) {
                 Some(instance) => {
                     let mut shown = show(&ecs.realm, &view, instance, tags);
                     // Nothing probes the runtime of an instance yet, so nothing can be said.
@@ -296,7 +302,7 @@ impl Operation for DescribeContainerInstances {
                 }
                 None => output
                     .failures
-                    .push(missing(ecs.realm.instance(&cluster, id))),
+                    .push(missing(ecs.realm.instance(&cluster, &asked))),
             }
         }
         Ok(output)
@@ -328,16 +334,16 @@ impl Operation for UpdateContainerInstancesState {
             "ACTIVE" => InstanceStatus::Active,
             _ => InstanceStatus::Draining,
         };
-        let ids = read_ids(ecs, &cluster, &input.container_instances, MAX_UPDATED)?;
+        let ids = read_ids(ecs, &cluster, &input.container_instances)?;
         // One named twice is changed once.
-        let ids: BTreeSet<InstanceId> = ids.into_iter().collect();
+        let ids: BTreeSet<Asked<InstanceId>> = ids.into_iter().collect();
         ecs.transact(|view| {
             identifier::active_cluster(view, &cluster)?;
             let mut txn = Txn::new();
             let mut output = ecs::UpdateContainerInstancesStateResponse::default();
-            for id in &ids {
-                let arn = ecs.realm.instance(&cluster, *id);
-                let Some(instance) = view.instances.get(&(cluster.clone(), *id)) else {
+            for asked in &ids {
+                let arn = ecs.realm.instance(&cluster, asked);
+                let Some(instance) = find(view, &cluster, asked) else {
                     output.failures.push(missing(arn));
                     continue;
                 };
@@ -379,20 +385,15 @@ impl Operation for DeregisterContainerInstance {
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
         let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
-        let text = input.container_instance.filter(|text| !text.is_empty());
-        let text = text.ok_or_else(|| {
-            ApiError::invalid_parameter(
-                "Container instance cannot be empty. Name one; see ListContainerInstances.",
-            )
-        })?;
-        let id = identifier::instance(&ecs.realm, &cluster, &text)?;
+        let text = required("containerInstance", input.container_instance)?;
+        let asked = identifier::instance(&ecs.realm, &cluster, &text)?;
         let force = input.force.unwrap_or_default();
         let now = ecs.ctx().now;
         // The first commit takes the instance out of use, so no task comes to it after that; where
         // it has more tasks than one commit holds, later ones give up the rest.
         loop {
             let (instance, left) = ecs
-                .transact(|view| deregister(ecs, view, &cluster, id, force, now))
+                .transact(|view| deregister(ecs, view, &cluster, &asked, force, now))
                 .await?;
             if left == 0 {
                 return Ok(ecs::DeregisterContainerInstanceResponse {
@@ -408,18 +409,15 @@ fn deregister(
     ecs: &Ecs,
     view: &View,
     cluster: &ClusterName,
-    id: InstanceId,
+    asked: &Asked<InstanceId>,
     force: bool,
     now: Timestamp,
 ) -> Result<(Txn, (ecs::ContainerInstance, usize)), ApiError> {
     identifier::active_cluster(view, cluster)?;
-    let instance = view.instances.get(&(cluster.clone(), id)).ok_or_else(|| {
-        exception::client(format!(
-            "Referenced container instance {id} not found. Cluster {cluster} has none with that id; see ListContainerInstances."
-        ))
-    })?;
+    let instance =
+        find(view, cluster, asked).ok_or_else(|| exception::client(not_found(cluster, asked)))?;
     let live: Vec<&Stored<Task>> = view
-        .instance_tasks(cluster, id)
+        .instance_tasks(cluster, instance.id)
         .filter(|task| task.is_live())
         .collect();
     if !live.is_empty() && !force {

@@ -29,6 +29,7 @@
 //! | [`table`] | the list of all operations |
 //! | `amount` | CPU and memory as text |
 //! | `touched` | what requests touch, for the gate |
+//! | `validity` | what is valid in an input, in the words of ECS |
 //! | `wire` | what all of them share between wire and model |
 
 pub mod account_setting;
@@ -53,6 +54,7 @@ pub mod tag;
 pub mod task;
 pub mod task_definition;
 mod touched;
+mod validity;
 mod wire;
 
 use longshore_door::error::ApiError;
@@ -69,7 +71,30 @@ fn advise(mut error: ApiError, advice: impl std::fmt::Display) -> ApiError {
 fn required(member: &str, value: Option<String>) -> Result<String, ApiError> {
     value
         .filter(|value| !value.is_empty())
-        .ok_or_else(|| ApiError::invalid_parameter(format!("{member} can not be blank. Set it.")))
+        .ok_or_else(|| ApiError::invalid_parameter(blank(member)))
+}
+
+/// What ECS says of a member that must be there: it writes its name as it writes types.
+fn blank(member: &str) -> String {
+    format!("{} can not be blank. Set {member}.", capital(member))
+}
+
+/// The name of a member with a capital first letter.
+fn capital(member: &str) -> String {
+    let mut name = member.to_owned();
+    if let Some(first) = name.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    name
+}
+
+/// Words as a sentence offers them.
+fn alternatives(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [all @ .., last] => format!("{} or {last}", all.join(", ")),
+    }
 }
 
 /// A member with one of a few words as its value.
@@ -79,18 +104,8 @@ fn word<'a>(member: &str, value: &'a str, allowed: &[&str]) -> Result<&'a str, A
     }
     Err(ApiError::invalid_parameter(format!(
         "{member} \"{value}\" is not valid. Use {}.",
-        allowed.join(" or ")
+        alternatives(allowed)
     )))
-}
-
-/// Checks a list of identifiers that one call may hold `most` of.
-fn batch(noun: &str, given: &[String], most: usize) -> Result<(), ApiError> {
-    if given.is_empty() {
-        return Err(ApiError::invalid_parameter(format!(
-            "{noun} cannot be empty. Name at least one."
-        )));
-    }
-    at_most(noun, given.len(), most)
 }
 
 /// Checks the length of a list that may be empty.
@@ -122,30 +137,9 @@ fn launch_type(given: Option<&str>) -> Result<String, ApiError> {
             )))
         }
         Some(other) => Err(ApiError::invalid_parameter(format!(
-            "launch type should be one of [EC2,FARGATE,EXTERNAL], not \"{other}\". Use EC2 or EXTERNAL here."
+            "launch type should be one of [EC2,FARGATE,EXTERNAL]. launchType \"{other}\" is not valid. Use EC2 or EXTERNAL."
         ))),
     }
-}
-
-/// Any launch type that ECS has, as filters may name it.
-fn known_launch_type(given: &str) -> Result<&str, ApiError> {
-    let known = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
-    match known.contains(&given) {
-        true => Ok(given),
-        false => Err(ApiError::invalid_parameter(format!(
-            "launch type should be one of [EC2,FARGATE,EXTERNAL], not \"{given}\"."
-        ))),
-    }
-}
-
-/// A launch type and a capacity provider strategy exclude each other, whatever both are.
-fn one_compute(launch_type: Option<&str>, strategy: usize) -> Result<(), ApiError> {
-    if launch_type.is_some() && strategy > 0 {
-        return Err(ApiError::invalid_parameter(
-            "specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
-        ));
-    }
-    Ok(())
 }
 
 /// Refuses members that only make sense with network mode awsvpc, which no task here has.

@@ -22,9 +22,7 @@ use longshore_store::{Stored, Txn, View};
 use serde::{Deserialize, Serialize};
 
 use super::wire::{self, TaskCounts, creation_key, missing, number, recall, record, show_tags_if};
-use super::{
-    advise, batch, identifier, includes_tags, known_launch_type, placement, required, word,
-};
+use super::{advise, identifier, includes_tags, placement, required, word};
 use crate::context::Ecs;
 use crate::exception;
 use crate::touched;
@@ -32,8 +30,6 @@ use crate::touched;
 pub use create::CreateService;
 pub use update::UpdateService;
 
-/// Services one DescribeServices may name.
-const MAX_DESCRIBED: usize = 10;
 /// Page size of ListServices when none is asked for.
 const DEFAULT_PAGE: usize = 10;
 /// Least and most `maximumPercent`. ECS states no upper bound; ten times is ours.
@@ -327,7 +323,6 @@ impl Operation for DescribeServices {
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
         let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
-        batch("Services", &input.services, MAX_DESCRIBED)?;
         let tags = includes_tags(&input.include, &["TAGS"])?;
         let names: Vec<ServiceName> = input
             .services
@@ -342,6 +337,7 @@ impl Operation for DescribeServices {
                 Some(service) => output
                     .services
                     .push(show(&ecs.realm, &view, service, tags)?),
+                // ECS names one that it does not know without its cluster.
                 None => output
                     .failures
                     .push(missing(ecs.realm.short_service(&name))),
@@ -374,9 +370,6 @@ impl Operation for ListServices {
         )?;
         let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
         let launch_type = input.launch_type.as_deref();
-        if let Some(launch_type) = launch_type {
-            known_launch_type(launch_type)?;
-        }
         let strategy = input.scheduling_strategy.as_deref().unwrap_or("REPLICA");
         word("schedulingStrategy", strategy, &["REPLICA", "DAEMON"])?;
         let view = ecs.db.view();

@@ -13,6 +13,7 @@ use longshore_proto::OperationInfo;
 
 use crate::context::Ecs;
 use crate::exception;
+use crate::validity::Valid;
 
 /// ECS, as the door serves it.
 pub static API: Api<Ecs> = Api {
@@ -75,7 +76,7 @@ macro_rules! entry {
         Entry::unsupported(stringify!($name))
     };
     ($name:ident, $($type:ident)::+) => {
-        Entry::with_grpc::<crate::$($type)::+>()
+        Entry::with_grpc::<Valid<crate::$($type)::+>>()
     };
 }
 

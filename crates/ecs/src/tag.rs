@@ -21,6 +21,7 @@ use longshore_store::{Stored, Txn, View};
 use super::wire::{merge_tags, show_tags};
 use super::{identifier, required};
 use crate::context::Ecs;
+use crate::identifier::DefinitionName;
 use crate::touched;
 
 /// A record that can have tags.
@@ -57,8 +58,12 @@ impl<'a> Tagged<'a> {
                 view.instances.get(&key).map(Self::Instance)
             }
             Resource::TaskDefinition(family, revision) => {
-                let key = (family.clone(), *revision);
-                view.task_definitions.get(&key).map(Self::TaskDefinition)
+                let name = DefinitionName::new(family.clone(), *revision);
+                name.find(view).map(Self::TaskDefinition)
+            }
+            Resource::Absent(_, cluster, _) => {
+                in_cluster(view, cluster.as_ref())?;
+                None
             }
         };
         found.ok_or_else(|| {
@@ -154,7 +159,7 @@ fn in_cluster(view: &View, cluster: Option<&ClusterName>) -> Result<ClusterName,
 }
 
 fn resource(realm: &Realm, given: Option<String>) -> Result<Resource, ApiError> {
-    Ok(realm.parse(&required("resourceArn", given)?)?)
+    identifier::arn(realm, &required("resourceArn", given)?)
 }
 
 /// Adds tags; those with keys that are there already take their place.

@@ -15,21 +15,20 @@ use longshore_model::instance::Connection;
 use longshore_model::task::{
     Container, ContainerOverride, DesiredStatus, NetworkBinding, Overrides, StopCode, Task,
 };
-use longshore_model::{Realm, TaskId};
+use longshore_model::{ClusterName, Realm, TaskId};
 use longshore_proto::ecs;
 use longshore_store::{Stored, Txn, View};
 
 use super::wire::{self, creation_key, memory_text, missing, number, show_tags_if};
-use super::{advise, batch, identifier, includes_tags, known_launch_type, required, word};
+use super::{advise, identifier, includes_tags, instance, required, word};
 use crate::context::Ecs;
 use crate::exception;
+use crate::identifier::Asked;
 use crate::touched;
 
 pub(super) use run::dry_run;
 pub use run::{AskedTasks, RunTask, StartTask};
 
-/// Tasks one DescribeTasks may name.
-const MAX_DESCRIBED: usize = 100;
 /// Why a task stopped, where StopTask gives no reason.
 const STOPPED_BY_USER: &str = "Task stopped by user";
 /// Container health checks are not run, so health is not known.
@@ -160,6 +159,25 @@ fn show_overrides(task: &Task) -> ecs::TaskOverride {
     }
 }
 
+/// The task that is asked for.
+///
+/// Errors: InvalidParameterException where there is none.
+pub(super) fn find<'a>(
+    view: &'a View,
+    cluster: &ClusterName,
+    asked: &Asked<TaskId>,
+) -> Result<&'a Stored<Task>, ApiError> {
+    let found = asked.id().and_then(|id| view.tasks.get(cluster, id));
+    found.ok_or_else(|| {
+        advise(
+            ApiError::invalid_parameter("The referenced task was not found."),
+            format_args!(
+                "Cluster {cluster} has no task {asked}; tasks are forgotten some time after they stopped. See ListTasks."
+            ),
+        )
+    })
+}
+
 /// Tells a task to stop. A task that is stopping or stopped is returned as it is.
 pub struct StopTask;
 
@@ -176,21 +194,14 @@ impl Operation for StopTask {
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
         let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
         let text = required("task", input.task)?;
-        let id = identifier::task(&ecs.realm, &cluster, &text)?;
+        let asked = identifier::task(&ecs.realm, &cluster, "task", &text)?;
         let reason = input.reason.filter(|reason| !reason.is_empty());
         let reason = reason.as_deref().unwrap_or(STOPPED_BY_USER);
         let now = ecs.ctx().now;
         let task = ecs
             .transact(|view| {
                 identifier::active_cluster(view, &cluster)?;
-                let task = view.tasks.get(&cluster, id).ok_or_else(|| {
-                    advise(
-                        ApiError::invalid_parameter("The referenced task was not found."),
-                        format_args!(
-                            "Cluster {cluster} has no task {id}; tasks are forgotten some time after they stopped. See ListTasks."
-                        ),
-                    )
-                })?;
+                let task = find(view, &cluster, &asked)?;
                 let mut stopped = Task::clone(task);
                 let mut txn = Txn::new();
                 if stopped.stop(StopCode::UserInitiated, reason, now) {
@@ -218,20 +229,21 @@ impl Operation for DescribeTasks {
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
         let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
-        batch("Tasks", &input.tasks, MAX_DESCRIBED)?;
         let tags = includes_tags(&input.include, &["TAGS"])?;
-        let ids: Vec<TaskId> = input
+        let all: Vec<Asked<TaskId>> = input
             .tasks
             .iter()
-            .map(|text| identifier::task(&ecs.realm, &cluster, text))
+            .map(|text| identifier::task(&ecs.realm, &cluster, "taskId", text))
             .collect::<Result<_, _>>()?;
         let view = ecs.db.view();
         identifier::active_cluster(&view, &cluster)?;
         let mut output = ecs::DescribeTasksResponse::default();
-        for id in ids {
-            match view.tasks.get(&cluster, id) {
+        for asked in all {
+            match asked.id().and_then(|id| view.tasks.get(&cluster, id)) {
                 Some(task) => output.tasks.push(show(&ecs.realm, &view, task, tags)),
-                None => output.failures.push(missing(ecs.realm.task(&cluster, id))),
+                None => output
+                    .failures
+                    .push(missing(ecs.realm.task(&cluster, &asked))),
             }
         }
         Ok(output)
@@ -279,13 +291,14 @@ impl Operation for ListTasks {
         let service = service
             .map(|text| identifier::service(&ecs.realm, &cluster, text))
             .transpose()?;
-        let instance = input.container_instance.as_deref();
-        let instance = instance
+        let asked = input.container_instance.as_deref();
+        let asked = asked
             .map(|text| identifier::instance(&ecs.realm, &cluster, text))
             .transpose()?;
+        let instance = asked.as_ref().and_then(Asked::id);
         let view = ecs.db.view();
         identifier::active_cluster(&view, &cluster)?;
-        let tasks: Box<dyn Iterator<Item = &Stored<Task>>> = match (&service, instance) {
+        let tasks: Box<dyn Iterator<Item = &Stored<Task>>> = match (&service, &asked) {
             (Some(name), _) => {
                 if !view.services.contains_key(&(cluster.clone(), name.clone())) {
                     return Err(advise(
@@ -295,14 +308,15 @@ impl Operation for ListTasks {
                 }
                 Box::new(view.service_tasks(&cluster, name))
             }
-            (None, Some(id)) => {
-                if !view.instances.contains_key(&(cluster.clone(), id)) {
-                    return Err(ApiError::invalid_parameter(format!(
-                        "Referenced container instance {id} not found. Cluster {cluster} has none with that id; see ListContainerInstances."
-                    )));
+            (None, Some(asked)) => match instance {
+                Some(id) if view.instances.contains_key(&(cluster.clone(), id)) => {
+                    Box::new(view.instance_tasks(&cluster, id))
                 }
-                Box::new(view.instance_tasks(&cluster, id))
-            }
+                _ => {
+                    let message = instance::not_found(&cluster, asked);
+                    return Err(ApiError::invalid_parameter(message));
+                }
+            },
             (None, None) => Box::new(view.cluster_tasks(&cluster)),
         };
         let family = input.family.as_deref();
@@ -310,7 +324,7 @@ impl Operation for ListTasks {
         let launch_type = input.launch_type.as_deref();
         let mut found: Vec<(String, String)> = tasks
             .filter(|task| desired == Some(task.desired_status))
-            .filter(|task| instance.is_none_or(|id| task.instance == id))
+            .filter(|task| asked.is_none() || instance == Some(task.instance))
             .filter(|task| family.is_none_or(|family| task.family.as_str() == family))
             .filter(|task| started_by.is_none_or(|by| task.started_by.as_deref() == Some(by)))
             .filter(|task| launch_type.is_none_or(|wanted| task.launch_type == wanted))
@@ -332,9 +346,7 @@ impl Operation for ListTasks {
 
 /// The rules on the filters of ListTasks (ECS API reference).
 fn check_filters(input: &ecs::ListTasksRequest) -> Result<(), ApiError> {
-    if let Some(launch_type) = &input.launch_type {
-        known_launch_type(launch_type)?;
-    }
+    run::check_started_by(input.started_by.as_deref())?;
     let others = [
         ("family", &input.family),
         ("serviceName", &input.service_name),

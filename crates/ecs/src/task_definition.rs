@@ -29,7 +29,7 @@ use crate::exception;
 use crate::touched;
 
 pub use read::read;
-pub(super) use read::read_environment;
+pub(super) use read::{read_environment, violations};
 
 /// Launch types whose rules every definition that can be registered here satisfies.
 const COMPATIBILITIES: [&str; 2] = ["EXTERNAL", "EC2"];
@@ -171,8 +171,8 @@ impl Operation for DeregisterTaskDefinition {
         let text = required("taskDefinition", input.task_definition)?;
         let name = DefinitionName::parse(&ecs.realm, &text)?;
         if let DefinitionName::Newest(family) = &name {
-            return Err(ApiError::invalid_parameter(format!(
-                "Revision is missing. \"{family}\" names none: pass {family}:REVISION or an ARN."
+            return Err(exception::client(format!(
+                "Revision is missing. \"{text}\" names none: pass {family}:REVISION, or an ARN that ends so."
             )));
         }
         let now = ecs.ctx().now;

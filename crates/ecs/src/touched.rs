@@ -117,12 +117,14 @@ pub(crate) fn tasks(
     let cluster = cluster_name(ecs, cluster);
     each(given, |text| {
         let found = cluster.as_ref().and_then(|cluster| {
-            let id = identifier::task(&ecs.realm, cluster, text).ok()?;
-            let resource = Touched::new(ecs.realm.task(cluster, id));
-            Some(match view.tasks.get(cluster, id) {
-                Some(task) => with_tags(resource, &task.tags),
-                None => resource,
-            })
+            let asked = identifier::task(&ecs.realm, cluster, "task", text).ok()?;
+            let resource = Touched::new(ecs.realm.task(cluster, &asked));
+            Some(
+                match asked.id().and_then(|id| view.tasks.get(cluster, id)) {
+                    Some(task) => with_tags(resource, &task.tags),
+                    None => resource,
+                },
+            )
         });
         in_cluster(ecs, found.unwrap_or_else(Touched::any), cluster.as_ref())
     })
@@ -159,12 +161,15 @@ pub(crate) fn instances(
     let cluster = cluster_name(ecs, cluster);
     each(given, |text| {
         let found = cluster.as_ref().and_then(|cluster| {
-            let id = identifier::instance(&ecs.realm, cluster, text).ok()?;
-            let resource = Touched::new(ecs.realm.instance(cluster, id));
-            Some(match view.instances.get(&(cluster.clone(), id)) {
-                Some(instance) => with_tags(resource, &instance.tags),
-                None => resource,
-            })
+            let asked = identifier::instance(&ecs.realm, cluster, text).ok()?;
+            let resource = Touched::new(ecs.realm.instance(cluster, &asked));
+            let id = asked.id();
+            Some(
+                match id.and_then(|id| view.instances.get(&(cluster.clone(), id))) {
+                    Some(instance) => with_tags(resource, &instance.tags),
+                    None => resource,
+                },
+            )
         });
         in_cluster(ecs, found.unwrap_or_else(Touched::any), cluster.as_ref())
     })

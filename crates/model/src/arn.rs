@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{InstanceId, TaskId};
+use crate::id::{self, InstanceId, TaskId};
 use crate::name::{ClusterName, Family, ServiceName};
 
 /// Where an installation says it is: the fixed part of all its ARNs.
@@ -31,8 +31,21 @@ pub enum Resource {
     Task(Option<ClusterName>, TaskId),
     /// `container-instance/CLUSTER/ID`
     Instance(Option<ClusterName>, InstanceId),
-    /// `task-definition/FAMILY:REVISION`
-    TaskDefinition(Family, u32),
+    /// `task-definition/FAMILY:REVISION`; the revision is absent where the newest ACTIVE one is
+    /// meant, as schedulers write it.
+    TaskDefinition(Family, Option<u32>),
+    /// A task or container instance with an id as ECS has them, but in no form that one of ours
+    /// has, such as the UUIDs of before 2018: it may be asked for, and is not there.
+    Absent(Absent, Option<ClusterName>, String),
+}
+
+/// What a resource that is not there would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Absent {
+    /// `task/CLUSTER/ID`
+    Task,
+    /// `container-instance/CLUSTER/ID`
+    Instance,
 }
 
 /// Text that is not an ARN of this installation.
@@ -80,14 +93,14 @@ impl Realm {
         self.arn(format_args!("service/{cluster}/{name}"))
     }
 
-    /// The ARN of a service as it was before clusters were part of it, which ECS still uses for
-    /// services that it does not find.
+    /// The ARN of a service without its cluster, as ECS wrote it once and still does for a service
+    /// that does not exist.
     pub fn short_service(&self, name: &ServiceName) -> String {
         self.arn(format_args!("service/{name}"))
     }
 
-    /// The ARN of a task.
-    pub fn task(&self, cluster: &ClusterName, id: TaskId) -> String {
+    /// The ARN of a task; of a [`TaskId`], or of an id that no task has.
+    pub fn task(&self, cluster: &ClusterName, id: impl fmt::Display) -> String {
         self.arn(format_args!("task/{cluster}/{id}"))
     }
 
@@ -106,8 +119,8 @@ impl Realm {
         self.arn(format_args!("container/{cluster}/{task}/{uuid}"))
     }
 
-    /// The ARN of a container instance.
-    pub fn instance(&self, cluster: &ClusterName, id: InstanceId) -> String {
+    /// The ARN of a container instance; of an [`InstanceId`], or of an id that no instance has.
+    pub fn instance(&self, cluster: &ClusterName, id: impl fmt::Display) -> String {
         self.arn(format_args!("container-instance/{cluster}/{id}"))
     }
 
@@ -145,18 +158,28 @@ impl Realm {
                 .parse()
                 .map(|n| Resource::Service(c, n))
                 .map_err(|_| unknown()),
-            ("task", c) => last
-                .parse()
-                .map(|id| Resource::Task(c, id))
-                .map_err(|_| unknown()),
-            ("container-instance", c) => last
-                .parse()
-                .map(|id| Resource::Instance(c, id))
-                .map_err(|_| unknown()),
+            ("task", c) => match last.parse() {
+                Ok(id) => Ok(Resource::Task(c, id)),
+                Err(_) if id::has_form(last) => {
+                    Ok(Resource::Absent(Absent::Task, c, last.to_owned()))
+                }
+                Err(_) => Err(unknown()),
+            },
+            ("container-instance", c) => match last.parse() {
+                Ok(id) => Ok(Resource::Instance(c, id)),
+                Err(_) if id::has_form(last) => {
+                    Ok(Resource::Absent(Absent::Instance, c, last.to_owned()))
+                }
+                Err(_) => Err(unknown()),
+            },
             ("task-definition", None) => {
-                let (family, revision) = last.split_once(':').ok_or_else(unknown)?;
+                let (family, revision) = match last.split_once(':') {
+                    Some((family, revision)) => {
+                        (family, Some(revision.parse().map_err(|_| unknown())?))
+                    }
+                    None => (last, None),
+                };
                 let family = family.parse().map_err(|_| unknown())?;
-                let revision = revision.parse().map_err(|_| unknown())?;
                 Ok(Resource::TaskDefinition(family, revision))
             }
             _ => Err(unknown()),
@@ -198,11 +221,35 @@ mod tests {
             ),
             (
                 realm.task_definition(&family, 3),
-                Resource::TaskDefinition(family, 3),
+                Resource::TaskDefinition(family, Some(3)),
             ),
         ];
         for (text, resource) in cases {
             assert_eq!(realm.parse(&text), Ok(resource), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_others_send_is_parsed() {
+        let (realm, cluster) = (realm(), Some(ClusterName::default_cluster()));
+        let uuid = "01234567-89ab-cdef-0123-456789abcdef".to_owned();
+        let family: Family = "web".parse().unwrap();
+        for (resource, wanted) in [
+            (
+                "task-definition/web".to_owned(),
+                Resource::TaskDefinition(family, None),
+            ),
+            (
+                format!("task/{uuid}"),
+                Resource::Absent(Absent::Task, None, uuid.clone()),
+            ),
+            (
+                format!("container-instance/default/{uuid}"),
+                Resource::Absent(Absent::Instance, cluster, uuid.clone()),
+            ),
+        ] {
+            let arn = format!("arn:aws:ecs:us-east-1:000000000000:{resource}");
+            assert_eq!(realm.parse(&arn), Ok(wanted), "{arn}");
         }
     }
 
@@ -221,7 +268,11 @@ mod tests {
                 "names no resource",
             ),
             (
-                "arn:aws:ecs:us-east-1:000000000000:task-definition/web",
+                "arn:aws:ecs:us-east-1:000000000000:task-definition/web:latest",
+                "names no resource",
+            ),
+            (
+                "arn:aws:ecs:us-east-1:000000000000:task/web/1234",
                 "names no resource",
             ),
             (

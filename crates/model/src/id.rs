@@ -30,27 +30,8 @@ fn hex(value: u128, room: &mut [u8; HEX_DIGITS]) -> &str {
     std::str::from_utf8(room).unwrap_or_default()
 }
 
-/// Characters of a UUID.
-const UUID_LENGTH: usize = 36;
-
-/// Reads what [`hex`] writes, and the same digits with the hyphens of a UUID, as ids of ECS were
-/// printed once and old scripts still hold them.
+/// Reads what [`hex`] writes, and nothing else.
 fn unhex(text: &str) -> Option<u128> {
-    let plain: String;
-    let text = match text.len() {
-        UUID_LENGTH => {
-            let hyphens = text
-                .char_indices()
-                .filter(|(_, c)| *c == '-')
-                .map(|(at, _)| at);
-            if !hyphens.eq([8, 13, 18, 23]) {
-                return None;
-            }
-            plain = text.replace('-', "");
-            &plain
-        }
-        _ => text,
-    };
     let digits: &[u8; HEX_DIGITS] = text.as_bytes().try_into().ok()?;
     digits.iter().try_fold(0_u128, |value, digit| {
         let digit = match digit {
@@ -60,6 +41,14 @@ fn unhex(text: &str) -> Option<u128> {
         };
         Some(value << 4 | u128::from(digit))
     })
+}
+
+/// Whether ECS would look for a task or container instance of this id, whether or not one of ours
+/// can have it: 32 characters, or the 36 of the UUIDs that it gave until 2018, each a letter, a
+/// digit or a hyphen.
+pub fn has_form(text: &str) -> bool {
+    matches!(text.len(), HEX_DIGITS | 36)
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 macro_rules! hex_id {
@@ -136,6 +125,7 @@ hex_id!(
     InstanceId,
     "container instance id"
 );
+
 impl InstanceId {
     /// What Systems Manager would call the machine: `mi-` and 17 hex digits, the first of the id.
     /// Tools read it where they expect the id of an EC2 instance.
@@ -219,6 +209,24 @@ mod tests {
             "+0000000000000000000000000000abc",
         ] {
             assert!(bad.parse::<TaskId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_of_other_forms_may_be_asked_for() {
+        for good in [
+            "00000000000000000000000000000ABC",
+            "01234567-89ab-cdef-0123-456789abcdef",
+        ] {
+            assert!(has_form(good) && good.parse::<TaskId>().is_err(), "{good}");
+        }
+        for bad in [
+            "",
+            "abc",
+            "0000000000000000000000000000/abc",
+            &"é".repeat(16),
+        ] {
+            assert!(!has_form(bad), "{bad}");
         }
     }
 

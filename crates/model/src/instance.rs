@@ -1,5 +1,6 @@
 //! Container instances: nodes that joined a cluster.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -157,7 +158,24 @@ pub const MAX_CUSTOM_ATTRIBUTES: usize = 10;
 /// The attribute with the zone an instance is in; spreading looks at it.
 pub const ZONE_ATTRIBUTE: &str = "ecs.availability-zone";
 
+/// The attribute in which an agent on a machine of EC2 says that machine's id.
+pub const MACHINE_ATTRIBUTE: &str = "ecs.ec2-instance-id";
+
+/// The id by which EC2, or Systems Manager for machines elsewhere, knows the machine of an instance:
+/// what [`MACHINE_ATTRIBUTE`] says if it looks like one, else a name made of the instance's id.
+pub fn machine_name(id: InstanceId, said: Option<&str>) -> Cow<'_, str> {
+    match said.filter(|said| said.starts_with("i-") || said.starts_with("mi-")) {
+        Some(said) => Cow::Borrowed(said),
+        None => Cow::Owned(id.managed_name()),
+    }
+}
+
 impl Instance {
+    /// See [`machine_name`].
+    pub fn machine_name(&self) -> Cow<'_, str> {
+        machine_name(self.id, self.attribute(MACHINE_ATTRIBUTE).flatten())
+    }
+
     /// The zone it is in, or the empty string.
     pub fn zone(&self) -> &str {
         self.attribute(ZONE_ATTRIBUTE).flatten().unwrap_or_default()

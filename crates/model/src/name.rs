@@ -12,7 +12,10 @@ pub const MAX_NAME_LENGTH: usize = 255;
 
 /// A name that ECS would not take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{noun} {value:?} is not valid: use 1 to 255 letters, digits, hyphens and underscores{}", self.culprit())]
+#[error(
+    "{noun} \"{}\" is not valid: {}use 1 to 255 letters, digits, hyphens and underscores",
+    self.shown(), wrong(value)
+)]
 pub struct InvalidName {
     /// What was being named, for example "cluster name".
     pub noun: &'static str,
@@ -20,25 +23,43 @@ pub struct InvalidName {
     pub value: String,
 }
 
+/// Whether `text` follows the rule shared by cluster, service, family and container names.
+pub fn is_valid(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_NAME_LENGTH && text.chars().all(may_hold)
+}
+
+fn may_hold(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '_' | '-')
+}
+
 impl InvalidName {
-    /// The first character that no name has, as it is told: a blank at an end is easily missed.
-    fn culprit(&self) -> String {
-        let mut all = self.value.chars().enumerate();
-        let bad = all.find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')));
-        bad.map_or_else(String::new, |(at, c)| match c {
-            ' ' => format!("; character {} is a blank", at + 1),
-            c => format!("; character {} is {c:?}", at + 1),
-        })
+    /// What was given, as far as an error tells it: it has no bound, an error does.
+    pub fn shown(&self) -> &str {
+        &self.value[..self.value.floor_char_boundary(MAX_NAME_LENGTH)]
     }
 }
 
-/// Whether `text` follows the rule shared by cluster, service, family and container names.
-pub fn is_valid(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= MAX_NAME_LENGTH
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+/// What is wrong with a name, in words that end in a semicolon; empty where only its length is.
+/// A character that cannot be seen is named.
+pub fn wrong(text: &str) -> String {
+    let Some((index, character)) = text.chars().enumerate().find(|(_, c)| !may_hold(*c)) else {
+        return String::new();
+    };
+    let count = text.chars().count();
+    let place = match index {
+        0 => "it begins with".to_owned(),
+        _ if index + 1 == count => "it ends with".to_owned(),
+        _ => format!("character {} is", index + 1),
+    };
+    let name = match character {
+        ' ' => "a blank".to_owned(),
+        '\t' => "a tab".to_owned(),
+        '\n' => "a line feed".to_owned(),
+        '\r' => "a carriage return".to_owned(),
+        seen if seen.is_ascii_graphic() => format!("'{seen}'"),
+        other => format!("{} (U+{:04X})", other.escape_debug(), u32::from(other)),
+    };
+    format!("{place} {name}; ")
 }
 
 macro_rules! name {
@@ -153,6 +174,28 @@ mod tests {
         }
         for bad in ["", "a b", "a/b", "é", &"x".repeat(256)] {
             assert!(bad.parse::<ServiceName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_wrong_character_is_named() {
+        for (text, wanted) in [
+            (" web", "it begins with a blank; use 1 to 255"),
+            ("web ", "it ends with a blank; use"),
+            ("web\n", "it ends with a line feed; use"),
+            ("\tweb", "it begins with a tab; use"),
+            ("a b", "character 2 is a blank; use"),
+            ("a/b", "character 2 is '/'; use"),
+            ("my\u{200b}web", "character 3 is \\u{200b} (U+200B); use"),
+            ("", "\"\" is not valid: use 1 to 255"),
+            (&"x".repeat(300), "x\" is not valid: use 1 to 255"),
+        ] {
+            let message = match text.parse::<Family>() {
+                Ok(name) => format!("{name} is taken"),
+                Err(error) => error.to_string(),
+            };
+            assert!(message.contains(wanted), "{text:?}: {message}");
+            assert!(message.len() < 400, "{message}");
         }
     }
 }

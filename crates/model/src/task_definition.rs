@@ -369,7 +369,8 @@ impl ContainerDefinition {
         if !name::is_valid(name) {
             fault!(
                 faults,
-                "Invalid container name '{name}': use 1 to 255 letters, digits, hyphens and underscores."
+                "Invalid container name '{name}': {}use 1 to 255 letters, digits, hyphens and underscores.",
+                name::wrong(name)
             );
             // Such a name has no bound, and each of the other faults would quote it.
             return;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use longshore_model::instance::{Resources, ZONE_ATTRIBUTE};
+use longshore_model::instance::{MACHINE_ATTRIBUTE, Resources, ZONE_ATTRIBUTE, machine_name};
 use longshore_model::placement::{
     MAX_PORTS_PER_INSTANCE, PackedResource, PlacementConstraint, PlacementStrategy, SpreadField,
 };
@@ -285,7 +285,8 @@ impl Subject for Host {
     }
 
     fn ec2_instance_id(&self) -> Option<Cow<'_, str>> {
-        Some(Cow::Owned(self.state.id.managed_name()))
+        let said = self.attribute(MACHINE_ATTRIBUTE).flatten();
+        Some(machine_name(self.state.id, said))
     }
 
     fn registered_at(&self) -> Timestamp {

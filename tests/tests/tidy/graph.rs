@@ -19,7 +19,7 @@ pub(crate) const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("store", &["model", "state"]),
     ("shapes", &[]),
     ("door", &["model", "shapes", "store"]),
-    ("ecs", &["door", "model", "proto", "store"]),
+    ("ecs", &["door", "model", "proto", "shapes", "store"]),
     ("services", &["door", "model", "shapes", "store"]),
     (
         "control-plane",

@@ -61,6 +61,14 @@ impl Verified {
         }
     }
 
+    /// Proof of nothing, for tests of whole services.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn for_test() -> Self {
+        Self {
+            caller: Caller::for_test(),
+        }
+    }
+
     /// Whom it proves.
     pub fn caller(&self) -> &Caller {
         &self.caller

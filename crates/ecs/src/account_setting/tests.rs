@@ -122,9 +122,9 @@ async fn the_list_comes_in_pages() {
     fixture
         .check::<ListAccountSettings>(&[
             (&other, INVALID, "made with other filters"),
-            (r#"{"maxResults":11}"#, INVALID, "use 1 to 10"),
+            (r#"{"maxResults":11}"#, INVALID, "Use 1 to 10"),
             (r#"{"value":"on"}"#, INVALID, "value needs name"),
-            (r#"{"name":"x"}"#, INVALID, "not an account setting"),
+            (r#"{"name":"x"}"#, INVALID, "name \"x\" is not valid"),
         ])
         .await;
 }
@@ -133,16 +133,16 @@ async fn the_list_comes_in_pages() {
 async fn what_cannot_be_set_is_refused() {
     let fixture = Fixture::new().await;
     let cases = [
-        ("{}", INVALID, "name can not be blank"),
+        ("{}", INVALID, "Name can not be blank."),
         (
             r#"{"name":"awsvpcTrunking"}"#,
             INVALID,
-            "value can not be blank",
+            "Value can not be blank.",
         ),
         (
             r#"{"name":"fargate","value":"on"}"#,
             INVALID,
-            "name \"fargate\" is not an account setting. Use one of awsvpcTrunking, ",
+            "name \"fargate\" is not valid. Use serviceLongArnFormat, ",
         ),
         (
             r#"{"name":"awsvpcTrunking","value":"on"}"#,

@@ -123,7 +123,7 @@ async fn bad_attributes_are_refused_and_nothing_is_put() {
     let name_rule = "attributes[1].name";
     let value_rule = "attributes[1].value";
     let cases: Vec<(String, &str, &str)> = vec![
-        (call(&[]), INVALID, "attributes can not be empty"),
+        (call(&[]), INVALID, "Attributes cannot be empty."),
         (
             call(&eleven),
             INVALID,
@@ -132,7 +132,7 @@ async fn bad_attributes_are_refused_and_nothing_is_put() {
         (
             with(json!({})),
             INVALID,
-            "attributes[1].name can not be blank",
+            "Attributes[1].name can not be blank",
         ),
         (with(on(ONE, &long, "x")), INVALID, name_rule),
         (with(on(ONE, "a b", "x")), INVALID, name_rule),
@@ -175,7 +175,7 @@ async fn bad_attributes_are_refused_and_nothing_is_put() {
         (
             with(json!({"name": "a", "targetType": TARGET_TYPE})),
             INVALID,
-            "attributes[1].targetId can not be blank",
+            "Attributes[1].targetId can not be blank",
         ),
         (
             with(on("i-123", "a", "x")),
@@ -203,7 +203,7 @@ async fn bad_attributes_are_refused_and_nothing_is_put() {
         fixture.refused::<PutAttributes>(input, kind, message).await;
     }
     for (input, kind, message) in [
-        (call(&[]), INVALID, "attributes can not be empty"),
+        (call(&[]), INVALID, "Attributes cannot be empty."),
         (
             call(std::slice::from_ref(&good)),
             INVALID,
@@ -308,7 +308,7 @@ async fn attributes_are_listed_by_name_and_value_in_pages() {
     );
     fixture
         .check::<ListAttributes>(&[
-            ("{}", INVALID, "targetType can not be blank"),
+            ("{}", INVALID, "TargetType can not be blank"),
             (r#"{"targetType":"task"}"#, INVALID, "targetType \"task\""),
             (
                 r#"{"targetType":"container-instance","attributeValue":"x"}"#,
@@ -323,7 +323,7 @@ async fn attributes_are_listed_by_name_and_value_in_pages() {
             (
                 r#"{"targetType":"container-instance","maxResults":101}"#,
                 INVALID,
-                "use 1 to 100",
+                "Use 1 to 100",
             ),
             (
                 r#"{"targetType":"container-instance","cluster":"none"}"#,

@@ -60,7 +60,7 @@ async fn bad_clusters_are_refused() {
             (
                 r#"{"settings":[{"name":"x","value":"1"}]}"#,
                 invalid,
-                "settings[].name \"x\"",
+                "settings[0].name \"x\"",
             ),
             (
                 r#"{"settings":[{"name":"containerInsights","value":"on"}]}"#,
@@ -71,7 +71,7 @@ async fn bad_clusters_are_refused() {
         .await;
     fixture
         .check::<DeleteCluster>(&[
-            ("{}", invalid, "cluster can not be blank"),
+            ("{}", invalid, "Cluster can not be blank"),
             (
                 r#"{"cluster":"no"}"#,
                 "ClusterNotFoundException",
@@ -88,7 +88,7 @@ async fn bad_clusters_are_refused() {
             (
                 r#"{"include":["EVERYTHING"]}"#,
                 invalid,
-                "include \"EVERYTHING\"",
+                "include[0] \"EVERYTHING\"",
             ),
         ])
         .await;

@@ -25,15 +25,11 @@ async fn an_instance_is_shown_with_what_is_left() {
     let output = fixture.ok::<DescribeContainerInstances>(&naming(ONE)).await;
     let resource = |name: &str, value: u32| {
         json!({"name": name, "type": "INTEGER", "doubleValue": 0.0, "longValue": 0,
-            "integerValue": value})
+            "integerValue": value, "stringSetValue": []})
     };
     let ports = |name: &str, ports: &[&str]| {
-        let mut resource = json!({"name": name, "type": "STRINGSET", "doubleValue": 0.0,
-            "longValue": 0, "integerValue": 0});
-        if !ports.is_empty() {
-            resource["stringSetValue"] = json!(ports);
-        }
-        resource
+        json!({"name": name, "type": "STRINGSET", "doubleValue": 0.0,
+            "longValue": 0, "integerValue": 0, "stringSetValue": ports})
     };
     let shown = &output["containerInstances"][0];
     let wanted = json!({
@@ -261,7 +257,7 @@ async fn draining_goes_both_ways() {
     let elsewhere = json!({"containerInstances": [ONE], "status": "ACTIVE", "cluster": "no"});
     fixture
         .check::<UpdateContainerInstancesState>(&[
-            (&naming(ONE), INVALID, "status can not be blank"),
+            (&naming(ONE), INVALID, "Status can not be blank"),
             (
                 &invalid,
                 INVALID,
@@ -311,7 +307,7 @@ async fn deregistering_by_force_gives_up_the_tasks() {
             (
                 r#"{"containerInstance":"x"}"#,
                 INVALID,
-                "containerInstance length should be one of [32,36].",
+                "instanceId length should be one of [32,36]",
             ),
         ])
         .await;

@@ -22,7 +22,7 @@ use crate::identifier::{self, DefinitionName};
 use crate::placement::{self, Placement};
 use crate::touched;
 use crate::wire::{number, read_tags, recall, record, request_digest, show_tags};
-use crate::{client_token, launch_type, no_network_configuration, one_compute, required, word};
+use crate::{client_token, launch_type, no_network_configuration, required, word};
 
 /// Services of one cluster (ECS service quotas).
 const MAX_SERVICES: usize = 5000;
@@ -256,13 +256,6 @@ impl Operation for CreateService {
 
     fn resources(ecs: &Ecs, view: &View, input: &Self::Input) -> Vec<Touched> {
         touched::create_service(ecs, view, input)
-    }
-
-    fn validate(input: &Self::Input) -> Result<(), ApiError> {
-        one_compute(
-            input.launch_type.as_deref(),
-            input.capacity_provider_strategy.len(),
-        )
     }
 
     async fn run(ecs: &Ecs, caller: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {

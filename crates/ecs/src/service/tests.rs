@@ -129,7 +129,7 @@ async fn bad_services_are_refused() {
         (
             json!({"serviceName": null}),
             INVALID,
-            "serviceName can not be blank",
+            "ServiceName can not be blank",
         ),
         (
             json!({"serviceName": "a b"}),
@@ -139,7 +139,7 @@ async fn bad_services_are_refused() {
         (
             json!({"taskDefinition": null}),
             INVALID,
-            "taskDefinition can not be blank",
+            "TaskDefinition can not be blank",
         ),
         (
             json!({"taskDefinition": "none"}),
@@ -224,7 +224,7 @@ async fn bad_services_are_refused() {
         (
             json!({"healthCheckGracePeriodSeconds": -1}),
             INVALID,
-            "must not be negative",
+            "healthCheckGracePeriodSeconds is -1. Use 0 or more.",
         ),
         (
             json!({"availabilityZoneRebalancing": "X"}),
@@ -371,7 +371,7 @@ async fn a_service_keeps_its_inactive_definition_but_takes_no_new_one() {
                 client,
                 "TaskDefinition not found.",
             ),
-            ("{}", INVALID, "service can not be blank"),
+            ("{}", INVALID, "Service can not be blank"),
             (
                 r#"{"service":"no"}"#,
                 "ServiceNotFoundException",
@@ -482,7 +482,7 @@ async fn without_tasks_a_service_is_gone_at_once() {
     );
     fixture
         .check::<DeleteService>(&[
-            ("{}", INVALID, "service can not be blank"),
+            ("{}", INVALID, "Service can not be blank"),
             (
                 r#"{"service":"no"}"#,
                 "ServiceNotFoundException",
@@ -548,7 +548,7 @@ async fn services_are_listed_and_described() {
     fixture
         .check::<DescribeServices>(&[
             ("{}", INVALID, "Services cannot be empty."),
-            (&eleven, INVALID, "Services can have at most 10 items."),
+            (&eleven, INVALID, "service names can have at most 10 items."),
             (&elsewhere, INVALID, "Identifier is for cluster other."),
             (
                 r#"{"services":["a"],"cluster":"no"}"#,
@@ -558,7 +558,7 @@ async fn services_are_listed_and_described() {
             (
                 r#"{"services":["a"],"include":["X"]}"#,
                 INVALID,
-                "include \"X\"",
+                "include[0] \"X\"",
             ),
         ])
         .await;

@@ -64,7 +64,7 @@ async fn bad_tags_change_nothing() {
     let not_found = "ResourceNotFoundException";
     fixture
         .check::<TagResource>(&[
-            ("{}", INVALID, "resourceArn can not be blank"),
+            ("{}", INVALID, "ResourceArn can not be blank"),
             (&with("default", one()), INVALID, "is not an ARN"),
             (
                 &with(&arn("service/web"), one()),
@@ -115,14 +115,15 @@ async fn what_was_deleted_takes_no_tags() {
     let service = r#"{"serviceName":"web","taskDefinition":"web","desiredCount":0}"#;
     fixture.ok::<CreateService>(service).await;
     fixture.ok::<DeleteService>(r#"{"service":"web"}"#).await;
-    let input = json!({"resourceArn": arn("service/default/web"), "tags": []}).to_string();
+    let input =
+        json!({"resourceArn": arn("service/default/web"), "tags": [{"key": "a"}]}).to_string();
     fixture
         .refused::<TagResource>(&input, INVALID, "resource is inactive")
         .await;
     fixture
         .ok::<DeleteCluster>(r#"{"cluster":"default"}"#)
         .await;
-    let input = json!({"resourceArn": arn("cluster/default"), "tags": []}).to_string();
+    let input = json!({"resourceArn": arn("cluster/default"), "tags": [{"key": "a"}]}).to_string();
     let inactive = "The referenced cluster was inactive.";
     fixture
         .refused::<TagResource>(&input, "ClusterNotFoundException", inactive)

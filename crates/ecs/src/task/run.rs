@@ -21,20 +21,15 @@ use longshore_store::{Stored, Txn, View};
 use super::show;
 use crate::context::{Ecs, PlacementRequest};
 use crate::exception;
-use crate::identifier::{self, DefinitionName};
+use crate::identifier::{self, Asked, DefinitionName};
 use crate::placement::{self, Placement};
 use crate::task_definition::read_environment;
 use crate::touched;
 use crate::wire::{failure, from_json, merge_tags, missing, read_tags, request_digest, to_json};
-use crate::{
-    amount, at_most, client_token, launch_type, no_network_configuration, one_compute, required,
-    word,
-};
+use crate::{amount, at_most, client_token, launch_type, no_network_configuration, required, word};
 
 /// Tasks one RunTask may start.
 const MAX_COUNT: i32 = 10;
-/// Instances one StartTask may name.
-const MAX_INSTANCES: usize = 10;
 /// Longest `startedBy`, in characters.
 const MAX_STARTED_BY: usize = 128;
 /// Longest group, in characters.
@@ -297,13 +292,6 @@ impl Operation for RunTask {
         touched::run_task(ecs, view, input)
     }
 
-    fn validate(input: &Self::Input) -> Result<(), ApiError> {
-        one_compute(
-            input.launch_type.as_deref(),
-            input.capacity_provider_strategy.len(),
-        )
-    }
-
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
         let count = read_count(input.count)?;
         client_token(input.client_token.as_deref(), MAX_TOKEN)?;
@@ -545,15 +533,8 @@ impl Operation for StartTask {
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
         let cluster = identifier::cluster(&ecs.realm, input.cluster.as_deref())?;
-        let named = &input.container_instances;
-        if named.is_empty() {
-            return Err(exception::client(
-                "Container Instances cannot be empty. Name at least one; see ListContainerInstances.",
-            ));
-        }
-        at_most("instanceIds", named.len(), MAX_INSTANCES)?;
-        let mut instances = Vec::new();
-        for text in named {
+        let mut instances: Vec<Asked<InstanceId>> = Vec::new();
+        for text in &input.container_instances {
             let id = identifier::instance(&ecs.realm, &cluster, text)?;
             if instances.contains(&id) {
                 return Err(ApiError::invalid_parameter(format!(
@@ -568,14 +549,15 @@ impl Operation for StartTask {
             let mut ctx = ctx.clone();
             let mut placing = Placing::start(&launch, view)?;
             let mut failures = Vec::new();
-            for id in &instances {
-                let arn = ecs.realm.instance(&cluster, *id);
-                match placing.instance(*id).map(|instance| instance.status) {
-                    Some(InstanceStatus::Active) => {
-                        let unplaced = placing.place(ecs, 1, Some(*id), &mut ctx)?;
+            for asked in &instances {
+                let arn = ecs.realm.instance(&cluster, asked);
+                let found = asked.id().and_then(|id| placing.instance(id));
+                match found.map(|instance| (instance.status, instance.id)) {
+                    Some((InstanceStatus::Active, id)) => {
+                        let unplaced = placing.place(ecs, 1, Some(id), &mut ctx)?;
                         failures.extend(placing.failures(ecs, &unplaced));
                     }
-                    Some(InstanceStatus::Draining | InstanceStatus::Inactive) => {
+                    Some((InstanceStatus::Draining | InstanceStatus::Inactive, _)) => {
                         let rejection = Rejection::NotActive;
                         let detail = Some(rejection.to_string());
                         failures.push(failure(arn, rejection.ecs_reason(), detail));
@@ -612,15 +594,25 @@ fn check_group(group: Option<&str>) -> Result<(), ApiError> {
     }
 }
 
-fn check_started_by(started_by: Option<&str>) -> Result<(), ApiError> {
-    // ECS names letters, digits, hyphens, underscores and slashes; tools send "ECS Deploy".
-    match started_by {
-        Some(by) if by.chars().count() > MAX_STARTED_BY || by.chars().any(char::is_control) => {
-            Err(ApiError::invalid_parameter(format!(
-                "startedBy is not valid. Use up to {MAX_STARTED_BY} characters, none of them a control character."
-            )))
-        }
-        _ => Ok(()),
+/// Checks what a task is said to be started by, or a filter for that.
+pub(super) fn check_started_by(started_by: Option<&str>) -> Result<(), ApiError> {
+    let Some(by) = started_by else {
+        return Ok(());
+    };
+    let length = by.chars().count();
+    if length > MAX_STARTED_BY {
+        return Err(ApiError::invalid_parameter(format!(
+            "startedBy longer than {MAX_STARTED_BY}. It has {length} characters: shorten it."
+        )));
+    }
+    // The reference names letters, digits, - _ and /; ECS takes what tools send, such as
+    // "ECS Deploy".
+    match by.chars().find(|c| c.is_control()) {
+        Some(control) => Err(ApiError::invalid_parameter(format!(
+            "startedBy is not valid. It holds the control character U+{:04X}: leave it out.",
+            u32::from(control)
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -629,7 +621,7 @@ fn read_overrides(wire: ecs::TaskOverride) -> Result<Overrides, ApiError> {
     let length = to_json(&wire)?.chars().count();
     if length > MAX_OVERRIDES {
         return Err(ApiError::invalid_parameter(format!(
-            "overrides is {length} characters of JSON long. At most {MAX_OVERRIDES} are allowed; put what is long into the task definition."
+            "Container Overrides length must be at most {MAX_OVERRIDES}. overrides is {length} characters of JSON long: put what is long into the task definition."
         )));
     }
     let not_an_amount = |member: &str, text: &str| {

@@ -113,7 +113,7 @@ async fn bad_requests_start_nothing() {
     let service_group = r#"{"taskDefinition":"web","group":"service:web"}"#;
     fixture
         .check::<RunTask>(&[
-            ("{}", INVALID, "taskDefinition can not be blank"),
+            ("{}", INVALID, "TaskDefinition can not be blank"),
             (
                 r#"{"taskDefinition":"none"}"#,
                 client,
@@ -195,7 +195,7 @@ async fn bad_requests_start_nothing() {
                 INVALID,
                 "Override for container named db is not a container in the TaskDefinition.",
             ),
-            (&override_of(json!({})), INVALID, "name can not be blank"),
+            (&override_of(json!({})), INVALID, "name can not be blank."),
             (
                 &override_of(json!({"name": "app", "cpu": -1})),
                 INVALID,
@@ -415,7 +415,7 @@ async fn start_task_goes_where_it_is_told() {
             (
                 r#"{"taskDefinition":"web","containerInstances":["x"]}"#,
                 INVALID,
-                "containerInstance length should be one of [32,36].",
+                "instanceId length should be one of [32,36].",
             ),
         ])
         .await;
@@ -443,7 +443,7 @@ async fn stopping_is_said_once() {
     );
     fixture
         .check::<StopTask>(&[
-            ("{}", INVALID, "task can not be blank"),
+            ("{}", INVALID, "Task can not be blank"),
             (
                 r#"{"task":"x"}"#,
                 INVALID,
@@ -550,7 +550,7 @@ async fn describing_checks_what_it_is_given() {
     fixture
         .check::<DescribeTasks>(&[
             ("{}", INVALID, "Tasks cannot be empty."),
-            (&many, INVALID, "Tasks can have at most 100 items."),
+            (&many, INVALID, "taskIds can have at most 100 items."),
             (&elsewhere, INVALID, "Identifier is for cluster other."),
             (
                 &json!({"tasks": [ONE], "cluster": "none"}).to_string(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use longshore_door::ApiError;
-use longshore_door::{Faults, fault};
+use longshore_door::{Faults, Violations, fault};
 use longshore_model::task_definition::{
     ContainerDefinition, HostEntry, NetworkMode, PortMapping, TaskDefinition, TaskDefinitionStatus,
     Ulimit,
@@ -44,44 +44,82 @@ const ULIMITS: [&str; 15] = [
 /// The request, in its normal form, is kept with it; Describe shows that. The typed members are
 /// read from the same normal form and neither is changed later, so the two cannot disagree.
 ///
-/// Errors: ClientException with every fault found; InvalidParameterException for tags.
+/// Errors: every fault found, with ClientException; with InvalidParameterException for tags alone.
 pub fn read(
     mut request: ecs::RegisterTaskDefinitionRequest,
     registered_by: &str,
     now: Timestamp,
 ) -> Result<TaskDefinition, ApiError> {
-    let tags = read_tags(std::mem::take(&mut request.tags))?;
-    let family = family(request.family.as_deref())?;
-    let size = to_json(&request)?.len();
-    if size > MAX_REQUEST_BYTES {
-        return Err(exception::client(format!(
-            "Task definition is too large. It has {size} bytes; at most {MAX_REQUEST_BYTES} are allowed: shorten commands, environment or labels."
-        )));
+    let mut violations = Violations::default();
+    let parsed = parse(&mut request, &mut violations);
+    if let Some((kind, message)) = violations.into_parts() {
+        return Err(ApiError::new(kind, message));
     }
-    let mut faults = Faults::default();
-    let mut definition = read_members(&mut request, family, &mut faults);
-    for fault in definition.faults() {
-        faults.add(format_args!("{fault}"));
-    }
-    if let Some(message) = faults.into_message() {
-        return Err(exception::client(message));
-    }
+    // It is there where nothing is wrong.
+    let mut definition = parsed.ok_or_else(ApiError::internal)?;
     definition.registered_at = now;
     registered_by.clone_into(&mut definition.registered_by);
-    definition.tags = tags;
     definition.recorded = record(&request)?;
     Ok(definition)
 }
 
-fn family(given: Option<&str>) -> Result<Family, ApiError> {
-    match given {
-        None | Some("") => Err(exception::client(
-            "Family should not be null or empty. Name the family of the task definition.",
-        )),
-        Some(text) => text
-            .parse()
-            .map_err(|error| exception::client(format!("Invalid family. {error}."))),
+/// What is wrong with a request, for those who look at more than that.
+pub(crate) fn violations(
+    mut request: ecs::RegisterTaskDefinitionRequest,
+    violations: &mut Violations,
+) {
+    parse(&mut request, violations);
+}
+
+/// Takes the tags out of a request and puts the rest into its normal form. The definition is absent
+/// only where something is wrong.
+fn parse(
+    request: &mut ecs::RegisterTaskDefinitionRequest,
+    violations: &mut Violations,
+) -> Option<TaskDefinition> {
+    let family = family(request.family.as_deref(), violations);
+    let tags = read_tags(std::mem::take(&mut request.tags))
+        .map_err(|error| violations.add(error.kind, format_args!("{}", error.message)))
+        .ok();
+    let size = to_json(request).ok()?.len();
+    if size > MAX_REQUEST_BYTES {
+        violations.add(
+            exception::CLIENT,
+            format_args!(
+                "Task definition is too large. It has {size} bytes; at most {MAX_REQUEST_BYTES} are allowed: shorten commands, environment or labels."
+            ),
+        );
+        return None;
     }
+    let mut faults = Faults::default();
+    // Under any name, so that what else is wrong is told too.
+    let named = family.clone().or_else(|| "unnamed".parse().ok())?;
+    let mut definition = read_members(request, named, &mut faults);
+    for fault in definition.faults() {
+        faults.add(format_args!("{fault}"));
+    }
+    violations.append(exception::CLIENT, faults);
+    definition.family = family?;
+    definition.tags = tags?;
+    Some(definition)
+}
+
+fn family(given: Option<&str>, violations: &mut Violations) -> Option<Family> {
+    let Some(text) = given.filter(|text| !text.is_empty()) else {
+        violations.add(
+            exception::CLIENT,
+            format_args!("Family can not be blank. Name the family of the task definition."),
+        );
+        return None;
+    };
+    text.parse()
+        .map_err(|error| {
+            violations.add(
+                exception::CLIENT,
+                format_args!("Family contains invalid characters. The {error}."),
+            );
+        })
+        .ok()
 }
 
 /// Puts the request into its normal form and reads the typed members from that.

@@ -287,8 +287,15 @@ impl Parser {
     }
 
     fn value(&mut self) -> Result<(String, usize), QueryError> {
+        self.word(Lexer::value)
+    }
+
+    fn word(
+        &mut self,
+        read: fn(&mut Lexer) -> Result<Token, QueryError>,
+    ) -> Result<(String, usize), QueryError> {
         let column = self.lexer.column();
-        match self.lexer.value()? {
+        match read(&mut self.lexer)? {
             Token::Bare(text) | Token::Quoted(text) => Ok((text, column)),
             other => Err(unexpected(column, "a value", &other)),
         }
@@ -326,11 +333,7 @@ impl Parser {
     }
 
     fn pattern(&mut self) -> Result<Pattern, QueryError> {
-        let column = self.lexer.column();
-        let text = match self.lexer.pattern()? {
-            Token::Bare(text) | Token::Quoted(text) => text,
-            other => return Err(unexpected(column, "a value", &other)),
-        };
+        let (text, column) = self.word(Lexer::pattern)?;
         Pattern::new(&text).map_err(|problem| {
             invalid(
                 column,
