@@ -139,7 +139,7 @@ impl Operation for CreateCluster {
     type Output = ecs::CreateClusterResponse;
 
     fn resources(ecs: &Ecs, _: &View, input: &Self::Input) -> Vec<Touched> {
-        touched::named_cluster(ecs, input.cluster_name.as_deref(), &input.tags)
+        touched::named_cluster(ecs, input)
     }
 
     async fn run(ecs: &Ecs, _: &Caller, mut input: Self::Input) -> Result<Self::Output, ApiError> {

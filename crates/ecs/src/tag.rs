@@ -74,6 +74,18 @@ impl<'a> Tagged<'a> {
         })
     }
 
+    fn arn(&self, realm: &Realm) -> String {
+        match self {
+            Self::Cluster(cluster) => realm.cluster(&cluster.name),
+            Self::Service(service) => realm.service(&service.cluster, &service.name),
+            Self::Task(task) => realm.task(&task.cluster, task.id),
+            Self::Instance(instance) => realm.instance(&instance.cluster, instance.id),
+            Self::TaskDefinition(definition) => {
+                realm.task_definition(&definition.family, definition.revision)
+            }
+        }
+    }
+
     fn tags(&self) -> &Tags {
         match self {
             Self::Cluster(cluster) => &cluster.tags,
@@ -162,6 +174,20 @@ fn resource(realm: &Realm, given: Option<String>) -> Result<Resource, ApiError> 
     identifier::arn(realm, &required("resourceArn", given)?)
 }
 
+/// What an ARN names, for the gate: with its whole ARN and the tags that it has. One that names
+/// nothing is asked for as it is written.
+pub(super) fn touched(ecs: &Ecs, view: &View, given: Option<&str>) -> Touched {
+    let text = given.unwrap_or_default();
+    let Ok(resource) = ecs.realm.parse(text) else {
+        return Touched::any();
+    };
+    let found = Tagged::find(view, &resource, ApiError::resource_not_found);
+    match found {
+        Ok(tagged) => touched::with_tags(Touched::new(tagged.arn(&ecs.realm)), tagged.tags()),
+        Err(_) => Touched::new(text),
+    }
+}
+
 /// Adds tags; those with keys that are there already take their place.
 pub struct TagResource;
 
@@ -171,8 +197,8 @@ impl Operation for TagResource {
     type Input = ecs::TagResourceRequest;
     type Output = ecs::TagResourceResponse;
 
-    fn resources(_: &Ecs, _: &View, input: &Self::Input) -> Vec<Touched> {
-        touched::tagged(input.resource_arn.as_deref(), &input.tags)
+    fn resources(ecs: &Ecs, view: &View, input: &Self::Input) -> Vec<Touched> {
+        touched::tagged(ecs, view, input.resource_arn.as_deref(), &input.tags)
     }
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
@@ -197,8 +223,8 @@ impl Operation for UntagResource {
     type Input = ecs::UntagResourceRequest;
     type Output = ecs::UntagResourceResponse;
 
-    fn resources(_: &Ecs, _: &View, input: &Self::Input) -> Vec<Touched> {
-        touched::untagged(input.resource_arn.as_deref(), &input.tag_keys)
+    fn resources(ecs: &Ecs, view: &View, input: &Self::Input) -> Vec<Touched> {
+        touched::untagged(ecs, view, input.resource_arn.as_deref(), &input.tag_keys)
     }
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {
@@ -226,8 +252,8 @@ impl Operation for ListTagsForResource {
     type Input = ecs::ListTagsForResourceRequest;
     type Output = ecs::ListTagsForResourceResponse;
 
-    fn resources(_: &Ecs, _: &View, input: &Self::Input) -> Vec<Touched> {
-        touched::tagged(input.resource_arn.as_deref(), &[])
+    fn resources(ecs: &Ecs, view: &View, input: &Self::Input) -> Vec<Touched> {
+        touched::tagged(ecs, view, input.resource_arn.as_deref(), &[])
     }
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {

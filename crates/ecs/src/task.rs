@@ -260,12 +260,7 @@ impl Operation for ListTasks {
     type Output = ecs::ListTasksResponse;
 
     fn resources(ecs: &Ecs, view: &View, input: &Self::Input) -> Vec<Touched> {
-        touched::instances(
-            ecs,
-            view,
-            input.cluster.as_deref(),
-            input.container_instance.as_slice(),
-        )
+        touched::listed_instance(ecs, view, input)
     }
 
     async fn run(ecs: &Ecs, _: &Caller, input: Self::Input) -> Result<Self::Output, ApiError> {

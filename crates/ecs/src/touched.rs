@@ -5,14 +5,19 @@
 //! `*`, which only who may do everything may touch, and the operation itself says what is wrong
 //! with it. A key whose value is absent is left out, so that `Null` conditions work.
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use longshore_door::operation::Touched;
-use longshore_model::ClusterName;
 use longshore_model::tag::Tags;
+use longshore_model::{ClusterName, CpuUnits, Mib};
 use longshore_proto::ecs;
 use longshore_store::View;
 
 use crate::context::Ecs;
 use crate::identifier::{self, DefinitionName};
+use crate::{amount, tag};
 
 const CLUSTER: &str = "ecs:cluster";
 
@@ -21,7 +26,7 @@ fn cluster_name(ecs: &Ecs, given: Option<&str>) -> Option<ClusterName> {
 }
 
 /// Adds what conditions may ask of the tags that a resource has.
-fn with_tags(resource: Touched, tags: &Tags) -> Touched {
+pub(crate) fn with_tags(resource: Touched, tags: &Tags) -> Touched {
     tags.iter().fold(resource, |resource, (key, value)| {
         resource
             .with(format!("aws:ResourceTag/{key}"), value.as_str())
@@ -61,6 +66,54 @@ fn in_cluster(ecs: &Ecs, resource: Touched, cluster: Option<&ClusterName>) -> To
     }
 }
 
+/// Adds the providers of a strategy, by their ARNs.
+fn with_providers(
+    ecs: &Ecs,
+    resource: Touched,
+    strategy: &[ecs::CapacityProviderStrategyItem],
+) -> Touched {
+    strategy
+        .iter()
+        .filter_map(|item| item.capacity_provider.as_deref())
+        .fold(resource, |resource, provider| {
+            let arn = match identifier::is_arn(provider) {
+                true => provider.to_owned(),
+                false => ecs.realm.capacity_provider(provider),
+            };
+            resource.with("ecs:capacity-provider", arn)
+        })
+}
+
+/// Adds that volumes of EBS are attached, if any are.
+fn with_volumes(resource: Touched, mut managed: impl Iterator<Item = bool>) -> Touched {
+    match managed.any(|managed| managed) {
+        true => resource.with("ecs:enable-ebs-volumes", "true"),
+        false => resource,
+    }
+}
+
+/// Adds the subnets of a request, and whether its tasks get public addresses.
+fn with_network(resource: Touched, network: Option<&ecs::NetworkConfiguration>) -> Touched {
+    let Some(network) = network.and_then(|network| network.awsvpc_configuration.as_ref()) else {
+        return resource;
+    };
+    let subnets = network.subnets.iter();
+    let resource = subnets.fold(resource, |resource, subnet| {
+        resource.with("ecs:subnet", subnet.as_str())
+    });
+    let public = network.assign_public_ip.as_deref();
+    let public = public.map(|public| public == "ENABLED");
+    with_flag(resource, "ecs:auto-assign-public-ip", public)
+}
+
+/// Adds the size of a task definition: CPU units and MiB.
+fn with_size(resource: Touched, cpu: Option<CpuUnits>, memory: Option<Mib>) -> Touched {
+    let cpu = cpu.map(|cpu| cpu.0.to_string());
+    let memory = memory.map(|memory| memory.0.to_string());
+    let resource = with_text(resource, "ecs:task-cpu", cpu.as_deref());
+    with_text(resource, "ecs:task-memory", memory.as_deref())
+}
+
 /// One resource for each name, or `*` for none.
 fn each<'a>(names: &'a [String], resource: impl Fn(&'a str) -> Touched) -> Vec<Touched> {
     if names.is_empty() {
@@ -70,13 +123,24 @@ fn each<'a>(names: &'a [String], resource: impl Fn(&'a str) -> Touched) -> Vec<T
 }
 
 /// A cluster to be created.
-pub(crate) fn named_cluster(ecs: &Ecs, name: Option<&str>, tags: &[ecs::Tag]) -> Vec<Touched> {
-    let name = match name {
+pub(crate) fn named_cluster(ecs: &Ecs, input: &ecs::CreateClusterRequest) -> Vec<Touched> {
+    let name = match input.cluster_name.as_deref() {
         None => Some(ClusterName::default_cluster()),
         Some(text) => text.parse().ok(),
     };
     let resource = name.map_or_else(Touched::any, |name| Touched::new(ecs.realm.cluster(&name)));
-    vec![with_request_tags(resource, tags)]
+    let mut resource = with_providers(ecs, resource, &input.default_capacity_provider_strategy);
+    for provider in &input.capacity_providers {
+        resource = resource.with(
+            "ecs:capacity-provider",
+            ecs.realm.capacity_provider(provider),
+        );
+    }
+    let configuration = input.configuration.as_ref();
+    let storage = configuration.and_then(|all| all.managed_storage_configuration.as_ref());
+    let key = storage.and_then(|storage| storage.fargate_ephemeral_storage_kms_key_id.as_deref());
+    let resource = with_text(resource, "ecs:fargate-ephemeral-storage-kms-key", key);
+    vec![with_request_tags(resource, &input.tags)]
 }
 
 /// A cluster that may exist; `default` where none is given.
@@ -175,6 +239,24 @@ pub(crate) fn instances(
     })
 }
 
+/// The container instance that tasks are listed of; any of the cluster where none is named.
+pub(crate) fn listed_instance(
+    ecs: &Ecs,
+    view: &View,
+    input: &ecs::ListTasksRequest,
+) -> Vec<Touched> {
+    let of = input.cluster.as_deref();
+    let named = input.container_instance.as_slice();
+    if !named.is_empty() {
+        return instances(ecs, view, of, named);
+    }
+    let cluster = cluster_name(ecs, of);
+    let any = cluster.as_ref().map_or_else(Touched::any, |cluster| {
+        Touched::new(ecs.realm.instance(cluster, "*"))
+    });
+    vec![in_cluster(ecs, any, cluster.as_ref())]
+}
+
 /// The container instances that attributes are put on or taken from.
 pub(crate) fn targets(
     ecs: &Ecs,
@@ -197,44 +279,46 @@ pub(crate) fn new_task_definition(
     input: &ecs::RegisterTaskDefinitionRequest,
 ) -> Vec<Touched> {
     let resource = match input.family.as_deref().map(str::parse) {
-        Some(Ok(family)) => Touched::new(format!(
-            "{}:*",
-            ecs.realm
-                .task_definition(&family, 1)
-                .trim_end_matches(|c: char| c.is_ascii_digit())
-                .trim_end_matches(':')
-        )),
+        Some(Ok(family)) => Touched::new(ecs.realm.task_definition(&family, "*")),
         _ => Touched::any(),
     };
-    let privileged = input
-        .container_definitions
-        .iter()
-        .any(|container| container.privileged == Some(true));
-    let resource = with_flag(resource, "ecs:privileged", Some(privileged));
+    // Absent where no container says anything about it; true where one of them is.
+    let containers = input.container_definitions.iter();
+    let privileged = containers
+        .filter_map(|container| container.privileged)
+        .max();
+    let resource = with_flag(resource, "ecs:privileged", privileged);
     let resource = input
         .requires_compatibilities
         .iter()
         .fold(resource, |resource, name| {
             resource.with("ecs:compute-compatibility", name.as_str())
         });
-    let resource = with_text(resource, "ecs:task-cpu", input.cpu.as_deref());
-    let resource = with_text(resource, "ecs:task-memory", input.memory.as_deref());
+    let resource = with_size(
+        resource,
+        input.cpu.as_deref().and_then(amount::cpu),
+        input.memory.as_deref().and_then(amount::memory),
+    );
     vec![with_request_tags(resource, &input.tags)]
 }
 
-/// The revision that a request names, resolved if it can be.
+/// The revision that a request names, resolved if it can be: permission is asked for
+/// `FAMILY:REVISION`, and of a family that has none for any of its revisions.
 fn definition(ecs: &Ecs, view: &View, given: Option<&str>) -> Touched {
-    let name = given.and_then(|text| DefinitionName::parse(&ecs.realm, text).ok());
-    let found = name.as_ref().and_then(|name| name.find(view));
-    match found {
-        Some(definition) => with_tags(
-            Touched::new(
-                ecs.realm
-                    .task_definition(&definition.family, definition.revision),
-            ),
-            &definition.tags,
-        ),
-        None => Touched::any(),
+    let Some(name) = given.and_then(|text| DefinitionName::parse(&ecs.realm, text).ok()) else {
+        return Touched::any();
+    };
+    match (name.find(view), &name) {
+        (Some(found), _) => {
+            let arn = ecs.realm.task_definition(&found.family, found.revision);
+            with_tags(Touched::new(arn), &found.tags)
+        }
+        (None, DefinitionName::Exact(family, revision)) => {
+            Touched::new(ecs.realm.task_definition(family, revision))
+        }
+        (None, DefinitionName::Newest(family)) => {
+            Touched::new(ecs.realm.task_definition(family, "*"))
+        }
     }
 }
 
@@ -248,13 +332,15 @@ pub(crate) fn run_task(ecs: &Ecs, view: &View, input: &ecs::RunTaskRequest) -> V
         "ecs:enable-execute-command",
         input.enable_execute_command,
     );
-    let resource = input
-        .capacity_provider_strategy
-        .iter()
-        .filter_map(|item| item.capacity_provider.as_deref())
-        .fold(resource, |resource, provider| {
-            resource.with("ecs:capacity-provider", provider)
-        });
+    let resource = with_providers(ecs, resource, &input.capacity_provider_strategy);
+    let resource = with_volumes(
+        resource,
+        input
+            .volume_configurations
+            .iter()
+            .map(|volume| volume.managed_ebs_volume.is_some()),
+    );
+    let resource = with_network(resource, input.network_configuration.as_ref());
     vec![with_request_tags(resource, &input.tags)]
 }
 
@@ -265,8 +351,8 @@ pub(crate) fn start_task(ecs: &Ecs, view: &View, input: &ecs::StartTaskRequest) 
     let mut resource = in_cluster(ecs, resource, cluster.as_ref());
     for text in &input.container_instances {
         let arn = cluster.as_ref().and_then(|cluster| {
-            let id = identifier::instance(&ecs.realm, cluster, text).ok()?;
-            Some(ecs.realm.instance(cluster, id))
+            let asked = identifier::instance(&ecs.realm, cluster, text).ok()?;
+            Some(ecs.realm.instance(cluster, asked))
         });
         resource = resource.with(
             "ecs:container-instances",
@@ -278,7 +364,67 @@ pub(crate) fn start_task(ecs: &Ecs, view: &View, input: &ecs::StartTaskRequest) 
         "ecs:enable-execute-command",
         input.enable_execute_command,
     );
+    let resource = with_volumes(
+        resource,
+        input
+            .volume_configurations
+            .iter()
+            .map(|volume| volume.managed_ebs_volume.is_some()),
+    );
     vec![with_request_tags(resource, &input.tags)]
+}
+
+/// What conditions may ask of the members that CreateService and UpdateService have in common.
+struct ServiceMembers<'a> {
+    task_definition: Option<&'a str>,
+    enable_execute_command: Option<bool>,
+    enable_ecs_managed_tags: Option<bool>,
+    propagate_tags: Option<&'a str>,
+    providers: &'a [ecs::CapacityProviderStrategyItem],
+    network: Option<&'a ecs::NetworkConfiguration>,
+    volumes: &'a [ecs::ServiceVolumeConfiguration],
+    connect: Option<&'a ecs::ServiceConnectConfiguration>,
+    lattice: &'a [ecs::VpcLatticeConfiguration],
+}
+
+impl ServiceMembers<'_> {
+    fn add_to(&self, ecs: &Ecs, view: &View, mut resource: Touched) -> Touched {
+        if self.task_definition.is_some() {
+            let arn = definition(ecs, view, self.task_definition).arn;
+            resource = resource.with("ecs:task-definition", arn);
+            let name = self.task_definition.unwrap_or_default();
+            let name = DefinitionName::parse(&ecs.realm, name).ok();
+            if let Some(found) = name.as_ref().and_then(|name| name.find(view)) {
+                resource = with_size(resource, found.cpu, found.memory);
+            }
+        }
+        let resource = with_flag(
+            resource,
+            "ecs:enable-execute-command",
+            self.enable_execute_command,
+        );
+        let resource = with_flag(
+            resource,
+            "ecs:enable-ecs-managed-tags",
+            self.enable_ecs_managed_tags,
+        );
+        let resource = with_text(resource, "ecs:propagate-tags", self.propagate_tags);
+        let resource = with_providers(ecs, resource, self.providers);
+        let resource = with_network(resource, self.network);
+        let managed = self.volumes.iter();
+        let resource = with_volumes(
+            resource,
+            managed.map(|volume| volume.managed_ebs_volume.is_some()),
+        );
+        let connected = self.connect.and_then(|connect| connect.enabled);
+        let resource = with_flag(resource, "ecs:enable-service-connect", connected);
+        let namespace = self
+            .connect
+            .and_then(|connect| connect.namespace.as_deref());
+        let resource = with_text(resource, "ecs:namespace", namespace);
+        let lattice = (!self.lattice.is_empty()).then_some(true);
+        with_flag(resource, "ecs:enable-vpc-lattice", lattice)
+    }
 }
 
 /// A service to be created.
@@ -287,32 +433,26 @@ pub(crate) fn create_service(
     view: &View,
     input: &ecs::CreateServiceRequest,
 ) -> Vec<Touched> {
-    let mut resources = services(
+    let members = ServiceMembers {
+        task_definition: input.task_definition.as_deref(),
+        enable_execute_command: input.enable_execute_command,
+        enable_ecs_managed_tags: input.enable_ecs_managed_tags,
+        propagate_tags: input.propagate_tags.as_deref(),
+        providers: &input.capacity_provider_strategy,
+        network: input.network_configuration.as_ref(),
+        volumes: &input.volume_configurations,
+        connect: input.service_connect_configuration.as_ref(),
+        lattice: &input.vpc_lattice_configurations,
+    };
+    services(
         ecs,
         view,
         input.cluster.as_deref(),
         input.service_name.as_slice(),
-    );
-    if let Some(resource) = resources.pop() {
-        let resource = with_definition(ecs, view, resource, input.task_definition.as_deref());
-        let resource = with_flag(
-            resource,
-            "ecs:enable-execute-command",
-            input.enable_execute_command,
-        );
-        let resource = with_flag(
-            resource,
-            "ecs:enable-ecs-managed-tags",
-            input.enable_ecs_managed_tags,
-        );
-        let resource = with_text(
-            resource,
-            "ecs:propagate-tags",
-            input.propagate_tags.as_deref(),
-        );
-        resources.push(with_request_tags(resource, &input.tags));
-    }
-    resources
+    )
+    .into_iter()
+    .map(|resource| with_request_tags(members.add_to(ecs, view, resource), &input.tags))
+    .collect()
 }
 
 /// A service to be changed.
@@ -321,42 +461,41 @@ pub(crate) fn update_service(
     view: &View,
     input: &ecs::UpdateServiceRequest,
 ) -> Vec<Touched> {
-    let mut resources = services(
+    let members = ServiceMembers {
+        task_definition: input.task_definition.as_deref(),
+        enable_execute_command: input.enable_execute_command,
+        enable_ecs_managed_tags: input.enable_ecs_managed_tags,
+        propagate_tags: input.propagate_tags.as_deref(),
+        providers: items(
+            input
+                .capacity_provider_strategy
+                .as_ref()
+                .map(|list| &list.items),
+        ),
+        network: input.network_configuration.as_ref(),
+        volumes: items(input.volume_configurations.as_ref().map(|list| &list.items)),
+        connect: input.service_connect_configuration.as_ref(),
+        lattice: items(
+            input
+                .vpc_lattice_configurations
+                .as_ref()
+                .map(|list| &list.items),
+        ),
+    };
+    services(
         ecs,
         view,
         input.cluster.as_deref(),
         input.service.as_slice(),
-    );
-    if let Some(resource) = resources.pop() {
-        let resource = with_definition(ecs, view, resource, input.task_definition.as_deref());
-        let resource = with_flag(
-            resource,
-            "ecs:enable-execute-command",
-            input.enable_execute_command,
-        );
-        let resource = with_flag(
-            resource,
-            "ecs:enable-ecs-managed-tags",
-            input.enable_ecs_managed_tags,
-        );
-        resources.push(with_text(
-            resource,
-            "ecs:propagate-tags",
-            input.propagate_tags.as_deref(),
-        ));
-    }
-    resources
+    )
+    .into_iter()
+    .map(|resource| members.add_to(ecs, view, resource))
+    .collect()
 }
 
-/// Adds the revision that a service is to run.
-fn with_definition(ecs: &Ecs, view: &View, resource: Touched, given: Option<&str>) -> Touched {
-    match given {
-        None => resource,
-        Some(_) => {
-            let arn = definition(ecs, view, given).arn;
-            resource.with("ecs:task-definition", arn)
-        }
-    }
+/// The items of a list that may be absent.
+fn items<T>(list: Option<&Vec<T>>) -> &[T] {
+    list.map_or(&[], Vec::as_slice)
 }
 
 /// An account setting, which is a condition of `*`.
@@ -364,15 +503,14 @@ pub(crate) fn account_setting(name: Option<&str>) -> Vec<Touched> {
     vec![with_text(Touched::any(), "ecs:account-setting", name)]
 }
 
-/// What is tagged, or asked for its tags.
-pub(crate) fn tagged(arn: Option<&str>, tags: &[ecs::Tag]) -> Vec<Touched> {
-    let resource = arn.map_or_else(Touched::any, Touched::new);
-    vec![with_request_tags(resource, tags)]
+/// What is tagged, or asked for its tags, with the tags that it has and those that it gets.
+pub(crate) fn tagged(ecs: &Ecs, view: &View, arn: Option<&str>, tags: &[ecs::Tag]) -> Vec<Touched> {
+    vec![with_request_tags(tag::touched(ecs, view, arn), tags)]
 }
 
 /// What loses tags.
-pub(crate) fn untagged(arn: Option<&str>, keys: &[String]) -> Vec<Touched> {
-    let resource = arn.map_or_else(Touched::any, Touched::new);
+pub(crate) fn untagged(ecs: &Ecs, view: &View, arn: Option<&str>, keys: &[String]) -> Vec<Touched> {
+    let resource = tag::touched(ecs, view, arn);
     vec![keys.iter().fold(resource, |resource, key| {
         resource.with("aws:TagKeys", key.as_str())
     })]

@@ -124,8 +124,13 @@ impl Realm {
         self.arn(format_args!("container-instance/{cluster}/{id}"))
     }
 
-    /// The ARN of one revision of a task definition.
-    pub fn task_definition(&self, family: &Family, revision: u32) -> String {
+    /// The ARN of a capacity provider of this name, whether or not there is one.
+    pub fn capacity_provider(&self, name: &str) -> String {
+        self.arn(format_args!("capacity-provider/{name}"))
+    }
+
+    /// The ARN of one revision of a task definition; of a number, or of `*` for any.
+    pub fn task_definition(&self, family: &Family, revision: impl fmt::Display) -> String {
         self.arn(format_args!("task-definition/{family}:{revision}"))
     }
 
