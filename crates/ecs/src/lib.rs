@@ -133,7 +133,7 @@ fn launch_type(given: Option<&str>) -> Result<String, ApiError> {
         Some("EXTERNAL") => Ok("EXTERNAL".to_owned()),
         Some(other @ ("FARGATE" | "MANAGED_INSTANCES")) => {
             Err(ApiError::invalid_parameter(format!(
-                "launchType {other} is not available: tasks run on the container instances of your cluster. Use EC2 or EXTERNAL."
+                "Task definition does not support launch_type {other}. Tasks run on the container instances of your cluster: use EC2 or EXTERNAL."
             )))
         }
         Some(other) => Err(ApiError::invalid_parameter(format!(

@@ -1,6 +1,7 @@
 //! Task definitions: RegisterTaskDefinition, DescribeTaskDefinition, ListTaskDefinitions,
 //! ListTaskDefinitionFamilies, DeregisterTaskDefinition.
 
+mod compatibility;
 mod fargate;
 pub mod image;
 mod read;
@@ -31,9 +32,6 @@ use crate::touched;
 pub use read::read;
 pub(super) use read::{read_environment, violations};
 
-/// Launch types whose rules every definition that can be registered here satisfies.
-const COMPATIBILITIES: [&str; 2] = ["EXTERNAL", "EC2"];
-
 /// A task definition on the wire: the request it was registered with, in its normal form, and what
 /// was computed since.
 ///
@@ -60,7 +58,7 @@ pub fn show(realm: &Realm, definition: &TaskDefinition) -> Result<ecs::TaskDefin
         status: Some(definition.status.as_str().to_owned()),
         requires_attributes: requires_attributes.collect(),
         placement_constraints: kept.placement_constraints,
-        compatibilities: COMPATIBILITIES.map(str::to_owned).to_vec(),
+        compatibilities: compatibility::of(definition),
         runtime_platform: kept.runtime_platform,
         requires_compatibilities: kept.requires_compatibilities,
         cpu: kept.cpu,

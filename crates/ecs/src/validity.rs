@@ -4,6 +4,7 @@
 //! All of it is found at once, before the field ledger is looked at. Scripts in the field match on
 //! what ECS answers, so `text` has that to the letter; what to do about it comes after it.
 
+mod place;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 use crate::context::Ecs;
 use crate::{exception, task_definition};
+use place::{Capital, Place, each, is_set};
 use text::{BATCHES, BEYOND_THE_MODEL, INVALID, OF_DEFINITIONS, RANGES, TEXTS, Text, Wrong};
 
 /// An operation whose input is checked here first.
@@ -124,43 +126,47 @@ fn find(operation: &str, path: &str, wrong: Wrong) -> Option<&'static Text> {
     })
 }
 
-fn missing(operation: &str, constraint: &Constraint, place: &str, violations: &mut Violations) {
+fn missing(
+    operation: &str,
+    constraint: &Constraint,
+    place: &Place<'_>,
+    violations: &mut Violations,
+) {
     let many = constraint.rule == Rule::RequiredList;
-    let (kind, said) = match find(operation, constraint.path, Wrong::Missing) {
-        Some(text) => (text.kind, text.text.to_owned()),
-        None if many => (
-            kind(operation),
-            format!("{} cannot be empty.", crate::capital(place)),
-        ),
+    let advice = if many { "Name at least one in" } else { "Set" };
+    match find(operation, constraint.path, Wrong::Missing) {
+        Some(text) => violations.add(text.kind, format_args!("{} {advice} {place}.", text.text)),
         None => {
-            violations.add(kind(operation), format_args!("{}", crate::blank(place)));
-            return;
+            let words = if many {
+                "cannot be empty."
+            } else {
+                "can not be blank."
+            };
+            violations.add(
+                kind(operation),
+                format_args!("{} {words} {advice} {place}.", Capital(place)),
+            );
         }
-    };
-    let advice = if many {
-        format!("Name at least one in {place}.")
-    } else {
-        format!("Set {place}.")
-    };
-    violations.add(kind, format_args!("{said} {advice}"));
+    }
 }
 
 fn not_one_of(
     operation: &str,
     path: &str,
-    place: &str,
+    place: &Place<'_>,
     word: &str,
     words: &[&str],
     violations: &mut Violations,
 ) {
-    let (kind, start) = match find(operation, path, Wrong::NotOneOf) {
-        Some(text) => (text.kind, format!("{} ", text.text)),
-        None => (kind(operation), String::new()),
+    let (kind, text) = match find(operation, path, Wrong::NotOneOf) {
+        Some(text) => (text.kind, text.text),
+        None => (kind(operation), ""),
     };
+    let gap = if text.is_empty() { "" } else { " " };
     violations.add(
         kind,
         format_args!(
-            "{start}{place} \"{word}\" is not valid. Use {}.",
+            "{text}{gap}{place} \"{word}\" is not valid. Use {}.",
             crate::alternatives(words)
         ),
     );
@@ -168,7 +174,7 @@ fn not_one_of(
 
 fn range(
     operation: &str,
-    place: &str,
+    place: &Place<'_>,
     given: Option<&Value>,
     (least, most): (i32, i32),
     advice: &str,
@@ -240,57 +246,5 @@ fn of_new_service(input: &Value, violations: &mut Violations) {
                 "desiredCount is required for a service of schedulingStrategy REPLICA. Set it; 0 is allowed."
             ),
         );
-    }
-}
-
-/// Whether a member says anything.
-fn is_set(value: Option<&Value>) -> bool {
-    match value {
-        None | Some(Value::Null) => false,
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(Value::Array(items)) => !items.is_empty(),
-        Some(Value::Object(members)) => !members.is_empty(),
-        Some(Value::Bool(_) | Value::Number(_)) => true,
-    }
-}
-
-/// What is called with a place in an input and what stands there.
-type Found<'f, 'a> = &'f mut dyn FnMut(&str, Option<&'a Value>);
-
-/// Calls `found` for every place that a path means. Of what is absent or empty nothing can be
-/// missing.
-fn each<'a>(path: &str, input: &'a Value, found: Found<'_, 'a>) {
-    step(path, Some(input), "", found);
-}
-
-fn step<'a>(path: &str, value: Option<&'a Value>, place: &str, found: Found<'_, 'a>) {
-    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
-    let (name, is_list) = match first.strip_suffix("[]") {
-        Some(name) => (name, true),
-        None => (first, false),
-    };
-    let place = match place {
-        "" => name.to_owned(),
-        place => format!("{place}.{name}"),
-    };
-    let member = value.and_then(|value| value.get(name));
-    match (is_list, member) {
-        (true, Some(Value::Array(items))) => {
-            for (index, item) in items.iter().enumerate() {
-                below(rest, Some(item), &format!("{place}[{index}]"), found);
-            }
-        }
-        (true, _) => {}
-        (false, member) if rest.is_empty() || is_set(member) => {
-            below(rest, member, &place, found);
-        }
-        (false, _) => {}
-    }
-}
-
-fn below<'a>(rest: &str, value: Option<&'a Value>, place: &str, found: Found<'_, 'a>) {
-    match rest {
-        "" => found(place, value),
-        rest => step(rest, value, place, found),
     }
 }

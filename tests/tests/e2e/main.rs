@@ -7,6 +7,7 @@ mod capacity;
 mod client;
 mod deployment;
 mod failover;
+mod habit;
 mod layout;
 mod loss;
 mod neighbour;

@@ -184,7 +184,7 @@ async fn bad_services_are_refused() {
         (
             json!({"launchType": "FARGATE"}),
             INVALID,
-            "Use EC2 or EXTERNAL.",
+            "Task definition does not support launch_type FARGATE.",
         ),
         (
             json!({"deploymentController": {"type": "CODE_DEPLOY"}}),

@@ -147,7 +147,7 @@ async fn bad_requests_start_nothing() {
             (
                 r#"{"taskDefinition":"web","launchType":"FARGATE"}"#,
                 INVALID,
-                "Use EC2 or EXTERNAL.",
+                "Task definition does not support launch_type FARGATE.",
             ),
             (
                 r#"{"taskDefinition":"web","launchType":"X"}"#,

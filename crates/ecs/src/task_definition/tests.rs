@@ -552,3 +552,27 @@ fn a_small_request_with_many_faults_has_a_small_answer() {
     );
     assert!(error.message.ends_with(" more."), "{}", error.message);
 }
+
+#[tokio::test]
+async fn compatibilities_follow_from_the_definition() {
+    let fixture = Fixture::new().await;
+    for (change, wanted) in [
+        (json!({}), json!(["EXTERNAL", "EC2"])),
+        (json!({"networkMode": "host"}), json!(["EXTERNAL", "EC2"])),
+        // What it asks for is another matter, and a size of Fargate's is not enough for that.
+        (
+            json!({"requiresCompatibilities": ["EC2"], "cpu": "256", "memory": "512"}),
+            json!(["EXTERNAL", "EC2"]),
+        ),
+    ] {
+        let mut input = json!({"family": "a", "containerDefinitions": [
+            {"name": "a", "image": "busybox", "memory": 16}]});
+        let members = change.as_object().unwrap().clone();
+        input.as_object_mut().unwrap().extend(members);
+        let output = fixture
+            .ok::<RegisterTaskDefinition>(&input.to_string())
+            .await;
+        let shown = &output["taskDefinition"];
+        assert_eq!(shown["compatibilities"], wanted, "{input}");
+    }
+}
