@@ -2,9 +2,10 @@
 //! ListAccountSettings.
 //!
 //! What counts for a principal is its own setting, else that of the account (the one of the root
-//! user), else what ECS has built in. All of them are kept and shown; none changes anything here
-//! yet, which the field ledger says to whoever sets one. A value that would contradict what
-//! Longshore does, such as short ARNs, is refused.
+//! user), else what ECS has built in. There is no key of a root user: every access key is the
+//! account's, and may set what counts for anyone. All of them are kept and shown; none changes
+//! anything here yet, which the field ledger says to whoever sets one. A value that would contradict
+//! what Longshore does, such as short ARNs, is refused.
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -4,24 +4,20 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::model::{Model, Shape};
-use crate::rust::{MADE, Served};
+use crate::rust::MADE;
 
 /// The module of one service.
-pub(crate) fn service(name: &str, model: &Model, served: &Served) -> Result<String> {
+pub(crate) fn service(model: &Model) -> Result<String> {
     let mut code = format!(
-        "//! {}: what is valid in the inputs of operations that are served.\n{MADE}\
+        "//! {}: what is valid in the inputs of its operations.\n{MADE}\
          use crate::{{Constraint, Input}};\n\n\
          /// Sorted by operation.\npub static INPUTS: &[Input] = &[\n",
         model.metadata.title()
     );
-    for operation in &served.operations {
-        let found = model
-            .operations
-            .get(operation)
-            .with_context(|| format!("{name} has no operation {operation}"))?;
+    for (operation, found) in &model.operations {
         let _ = write!(code, "Input {{ operation: {operation:?}, constraints: &[");
         if let Some(input) = &found.input {
             walk(&mut code, model, &input.shape, "", &mut Vec::new())?;
@@ -83,8 +79,6 @@ fn walk<'a>(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
@@ -108,12 +102,7 @@ mod tests {
             }"#,
         )
         .unwrap();
-        let served = Served {
-            module: None,
-            operations: BTreeSet::from(["Put".to_owned()]),
-            inputs_only: true,
-        };
-        let code = service("x", &model, &served).unwrap();
+        let code = service(&model).unwrap();
         for part in [
             r#"required_list("items")"#,
             r#"required("items[].kind")"#,
@@ -123,6 +112,6 @@ mod tests {
             assert!(code.contains(part), "{part} is not in\n{code}");
         }
         assert_eq!(code.matches("Constraint::").count(), 4, "{code}");
-        assert_eq!(code.matches("operation:").count(), 1, "{code}");
+        assert_eq!(code.matches("operation:").count(), 2, "{code}");
     }
 }

@@ -93,7 +93,7 @@ fn shapes(arguments: &Arguments) -> Result<Vec<(PathBuf, String)>> {
     for (name, served) in &list {
         let model = Model::read(&arguments.models.join(format!("{name}.json")))?;
         let code = match served.inputs_only {
-            true => constraint::service(name, &model, served)?,
+            true => constraint::service(&model)?,
             false => rust::service(name, &model, served)?,
         };
         files.push((file(&rust::module(name, served)), format(&code)?));

@@ -20,8 +20,10 @@ pub(crate) struct Served {
     /// The Rust module, where it is not named as the model is.
     pub(crate) module: Option<String>,
     /// Operations, by their names in the model.
+    #[serde(default)]
     pub(crate) operations: BTreeSet<String>,
-    /// Whether only what is valid in inputs is made: the messages come from elsewhere.
+    /// Whether only what is valid in inputs is made, of all operations: the messages come from
+    /// elsewhere.
     #[serde(default)]
     pub(crate) inputs_only: bool,
 }

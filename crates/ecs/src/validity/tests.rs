@@ -475,12 +475,23 @@ fn refused(operation: &str, input: &Value) -> (&'static str, String) {
     }
 }
 
+fn supported() -> impl Iterator<Item = &'static str> {
+    let served = TABLE.iter().filter(|entry| entry.is_supported());
+    served.map(|entry| entry.name)
+}
+
+/// What is valid in the inputs of operations that are served.
+fn served() -> impl Iterator<Item = &'static longshore_shapes::Input> {
+    let all = longshore_shapes::ecs::INPUTS.iter();
+    all.filter(|input| supported().any(|name| name == input.operation))
+}
+
 /// Generated from the model: each required member left out, each enumeration and each range
 /// violated, one at a time.
 #[test]
 fn whatever_the_model_does_not_allow_is_refused_by_name() {
     let mut cases = 0;
-    for input in longshore_shapes::ecs::INPUTS {
+    for input in served() {
         for Constraint { path, rule } in input.constraints {
             let wrong = match rule {
                 // Below the top an empty list is allowed, and looks absent.
@@ -561,16 +572,17 @@ fn whatever_the_model_allows_is_valid() {
 
 #[test]
 fn every_operation_that_is_served_is_checked() {
-    let served: Vec<&str> = TABLE
-        .iter()
-        .filter(|entry| entry.is_supported())
-        .map(|entry| entry.name)
-        .collect();
+    let served: Vec<&str> = supported().collect();
     let checked: Vec<&str> = longshore_shapes::ecs::INPUTS
         .iter()
         .map(|input| input.operation)
         .collect();
-    assert_eq!(checked, served, "see proto/services.toml");
+    for operation in &served {
+        assert!(
+            checked.contains(operation),
+            "{operation} has no table of what is valid"
+        );
+    }
     let of_texts = TEXTS.iter().flat_map(|text| text.operations);
     let of_ranges = RANGES.iter().flat_map(|row| row.0);
     let of_batches = BATCHES.iter().map(|row| &row.0);

@@ -1,4 +1,4 @@
-//! Amazon ECS: what is valid in the inputs of operations that are served.
+//! Amazon ECS: what is valid in the inputs of its operations.
 //!
 //! Made by scripts/generate-schema from published service models. Do not edit.
 
@@ -6,6 +6,160 @@ use crate::{Constraint, Input};
 
 /// Sorted by operation.
 pub static INPUTS: &[Input] = &[
+    Input {
+        operation: "AssociateGatewayWithCluster",
+        constraints: &[
+            Constraint::required("gateway"),
+            Constraint::required("cluster"),
+        ],
+    },
+    Input {
+        operation: "ContinueServiceDeployment",
+        constraints: &[
+            Constraint::required("serviceDeploymentArn"),
+            Constraint::required("hookId"),
+            Constraint::one_of("action", &["ROLLBACK", "CONTINUE"]),
+        ],
+    },
+    Input {
+        operation: "CreateCapacityProvider",
+        constraints: &[
+            Constraint::required("name"),
+            Constraint::required("autoScalingGroupProvider.autoScalingGroupArn"),
+            Constraint::one_of(
+                "autoScalingGroupProvider.managedScaling.status",
+                &["ENABLED", "DISABLED"],
+            ),
+            Constraint::range(
+                "autoScalingGroupProvider.managedScaling.targetCapacity",
+                1,
+                100,
+            ),
+            Constraint::range(
+                "autoScalingGroupProvider.managedScaling.minimumScalingStepSize",
+                1,
+                10000,
+            ),
+            Constraint::range(
+                "autoScalingGroupProvider.managedScaling.maximumScalingStepSize",
+                1,
+                10000,
+            ),
+            Constraint::range(
+                "autoScalingGroupProvider.managedScaling.instanceWarmupPeriod",
+                0,
+                10000,
+            ),
+            Constraint::one_of(
+                "autoScalingGroupProvider.managedTerminationProtection",
+                &["ENABLED", "DISABLED"],
+            ),
+            Constraint::one_of(
+                "autoScalingGroupProvider.managedDraining",
+                &["ENABLED", "DISABLED"],
+            ),
+            Constraint::required("managedInstancesProvider.infrastructureRoleArn"),
+            Constraint::required("managedInstancesProvider.instanceLaunchTemplate"),
+            Constraint::required(
+                "managedInstancesProvider.instanceLaunchTemplate.ec2InstanceProfileArn",
+            ),
+            Constraint::required(
+                "managedInstancesProvider.instanceLaunchTemplate.networkConfiguration",
+            ),
+            Constraint::range(
+                "managedInstancesProvider.instanceLaunchTemplate.storageConfiguration.storageSizeGiB",
+                1,
+                2147483647,
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.monitoring",
+                &["BASIC", "DETAILED"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.capacityOptionType",
+                &["ON_DEMAND", "SPOT", "RESERVED"],
+            ),
+            Constraint::required(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.vCpuCount",
+            ),
+            Constraint::required(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.vCpuCount.min",
+            ),
+            Constraint::required(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.memoryMiB",
+            ),
+            Constraint::required(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.memoryMiB.min",
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.cpuManufacturers[]",
+                &["intel", "amd", "amazon-web-services"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.instanceGenerations[]",
+                &["current", "previous"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.bareMetal",
+                &["included", "required", "excluded"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.burstablePerformance",
+                &["included", "required", "excluded"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.localStorage",
+                &["included", "required", "excluded"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.localStorageTypes[]",
+                &["hdd", "ssd"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.acceleratorTypes[]",
+                &["gpu", "fpga", "inference"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.acceleratorManufacturers[]",
+                &["amazon-web-services", "amd", "nvidia", "xilinx", "habana"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.acceleratorNames[]",
+                &[
+                    "a100",
+                    "inferentia",
+                    "k520",
+                    "k80",
+                    "m60",
+                    "radeon-pro-v520",
+                    "t4",
+                    "vu9p",
+                    "v100",
+                    "a10g",
+                    "h100",
+                    "t4g",
+                    "l40s",
+                    "l4",
+                ],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.capacityReservations.reservationPreference",
+                &[
+                    "RESERVATIONS_ONLY",
+                    "RESERVATIONS_FIRST",
+                    "RESERVATIONS_EXCLUDED",
+                ],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.propagateTags",
+                &["CAPACITY_PROVIDER", "NONE"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.autoRepairConfiguration.actionsStatus",
+                &["ENABLED", "DISABLED"],
+            ),
+        ],
+    },
     Input {
         operation: "CreateCluster",
         constraints: &[
@@ -18,6 +172,56 @@ pub static INPUTS: &[Input] = &[
             Constraint::range("defaultCapacityProviderStrategy[].weight", 0, 1000),
             Constraint::range("defaultCapacityProviderStrategy[].base", 0, 100000),
             Constraint::required("serviceConnectDefaults.namespace"),
+        ],
+    },
+    Input {
+        operation: "CreateDaemon",
+        constraints: &[
+            Constraint::required("daemonName"),
+            Constraint::required("daemonTaskDefinitionArn"),
+            Constraint::required_list("capacityProviderArns"),
+            Constraint::one_of("propagateTags", &["DAEMON", "NONE"]),
+        ],
+    },
+    Input {
+        operation: "CreateExpressGatewayService",
+        constraints: &[
+            Constraint::required("infrastructureRoleArn"),
+            Constraint::required("primaryContainer.image"),
+            Constraint::required("primaryContainer.awsLogsConfiguration.logGroup"),
+            Constraint::required("primaryContainer.awsLogsConfiguration.logStreamPrefix"),
+            Constraint::required("primaryContainer.secrets[].name"),
+            Constraint::required("primaryContainer.secrets[].valueFrom"),
+            Constraint::one_of("cpuArchitecture", &["X86_64", "ARM64"]),
+            Constraint::one_of(
+                "scalingTarget.autoScalingMetric",
+                &["AVERAGE_CPU", "AVERAGE_MEMORY", "REQUEST_COUNT_PER_TARGET"],
+            ),
+        ],
+    },
+    Input {
+        operation: "CreateGateway",
+        constraints: &[
+            Constraint::required("name"),
+            Constraint::required("infrastructureRoleArn"),
+            Constraint::required("configuration"),
+            Constraint::one_of(
+                "configuration.hostSharedAlb.networkConfiguration.ipAddressType",
+                &["ipv4", "dualstack", "dualstack-without-public-ipv4"],
+            ),
+            Constraint::one_of(
+                "configuration.hostSharedAlb.scheme",
+                &["internet-facing", "internal"],
+            ),
+            Constraint::required("configuration.hostSharedAlb.accessLogs.destination.s3.bucket"),
+            Constraint::one_of("configuration.hostSharedAlb.protocol", &["HTTP", "HTTPS"]),
+            Constraint::one_of(
+                "configuration.hostSharedAlb.httpDesync",
+                &["monitor", "defensive", "strictest"],
+            ),
+            Constraint::required("configuration.hostSharedAlb.testTrafficRules.header.name"),
+            Constraint::required_list("configuration.hostSharedAlb.testTrafficRules.header.values"),
+            Constraint::one_of("propagateTags", &["NONE", "GATEWAY"]),
         ],
     },
     Input {
@@ -216,6 +420,27 @@ pub static INPUTS: &[Input] = &[
         ],
     },
     Input {
+        operation: "CreateTaskSet",
+        constraints: &[
+            Constraint::required("service"),
+            Constraint::required("cluster"),
+            Constraint::required("taskDefinition"),
+            Constraint::required_list("networkConfiguration.awsvpcConfiguration.subnets"),
+            Constraint::one_of(
+                "networkConfiguration.awsvpcConfiguration.assignPublicIp",
+                &["ENABLED", "DISABLED"],
+            ),
+            Constraint::one_of(
+                "launchType",
+                &["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"],
+            ),
+            Constraint::required("capacityProviderStrategy[].capacityProvider"),
+            Constraint::range("capacityProviderStrategy[].weight", 0, 1000),
+            Constraint::range("capacityProviderStrategy[].base", 0, 100000),
+            Constraint::one_of("scale.unit", &["PERCENT"]),
+        ],
+    },
+    Input {
         operation: "DeleteAccountSetting",
         constraints: &[
             Constraint::required("name"),
@@ -246,12 +471,44 @@ pub static INPUTS: &[Input] = &[
         ],
     },
     Input {
+        operation: "DeleteCapacityProvider",
+        constraints: &[Constraint::required("capacityProvider")],
+    },
+    Input {
         operation: "DeleteCluster",
         constraints: &[Constraint::required("cluster")],
     },
     Input {
+        operation: "DeleteDaemon",
+        constraints: &[Constraint::required("daemonArn")],
+    },
+    Input {
+        operation: "DeleteDaemonTaskDefinition",
+        constraints: &[Constraint::required("daemonTaskDefinition")],
+    },
+    Input {
+        operation: "DeleteExpressGatewayService",
+        constraints: &[Constraint::required("serviceArn")],
+    },
+    Input {
+        operation: "DeleteGateway",
+        constraints: &[Constraint::required("gateway")],
+    },
+    Input {
         operation: "DeleteService",
         constraints: &[Constraint::required("service")],
+    },
+    Input {
+        operation: "DeleteTaskDefinitions",
+        constraints: &[Constraint::required_list("taskDefinitions")],
+    },
+    Input {
+        operation: "DeleteTaskSet",
+        constraints: &[
+            Constraint::required("cluster"),
+            Constraint::required("service"),
+            Constraint::required("taskSet"),
+        ],
     },
     Input {
         operation: "DeregisterContainerInstance",
@@ -260,6 +517,10 @@ pub static INPUTS: &[Input] = &[
     Input {
         operation: "DeregisterTaskDefinition",
         constraints: &[Constraint::required("taskDefinition")],
+    },
+    Input {
+        operation: "DescribeCapacityProviders",
+        constraints: &[Constraint::one_of("include[]", &["TAGS"])],
     },
     Input {
         operation: "DescribeClusters",
@@ -282,6 +543,49 @@ pub static INPUTS: &[Input] = &[
         ],
     },
     Input {
+        operation: "DescribeDaemon",
+        constraints: &[Constraint::required("daemonArn")],
+    },
+    Input {
+        operation: "DescribeDaemonDeployments",
+        constraints: &[Constraint::required_list("daemonDeploymentArns")],
+    },
+    Input {
+        operation: "DescribeDaemonRevisions",
+        constraints: &[Constraint::required_list("daemonRevisionArns")],
+    },
+    Input {
+        operation: "DescribeDaemonTaskDefinition",
+        constraints: &[Constraint::required("daemonTaskDefinition")],
+    },
+    Input {
+        operation: "DescribeExpressGatewayService",
+        constraints: &[
+            Constraint::required("serviceArn"),
+            Constraint::one_of("include[]", &["TAGS"]),
+        ],
+    },
+    Input {
+        operation: "DescribeGateway",
+        constraints: &[Constraint::required("gateway")],
+    },
+    Input {
+        operation: "DescribeGatewayResources",
+        constraints: &[Constraint::required("gateway")],
+    },
+    Input {
+        operation: "DescribeGatewayRoute",
+        constraints: &[Constraint::required("gatewayRouteArn")],
+    },
+    Input {
+        operation: "DescribeServiceDeployments",
+        constraints: &[Constraint::required_list("serviceDeploymentArns")],
+    },
+    Input {
+        operation: "DescribeServiceRevisions",
+        constraints: &[Constraint::required_list("serviceRevisionArns")],
+    },
+    Input {
         operation: "DescribeServices",
         constraints: &[
             Constraint::required_list("services"),
@@ -296,11 +600,42 @@ pub static INPUTS: &[Input] = &[
         ],
     },
     Input {
+        operation: "DescribeTaskSets",
+        constraints: &[
+            Constraint::required("cluster"),
+            Constraint::required("service"),
+            Constraint::one_of("include[]", &["TAGS"]),
+        ],
+    },
+    Input {
         operation: "DescribeTasks",
         constraints: &[
             Constraint::required_list("tasks"),
             Constraint::one_of("include[]", &["TAGS"]),
         ],
+    },
+    Input {
+        operation: "DisassociateGatewayFromCluster",
+        constraints: &[
+            Constraint::required("gateway"),
+            Constraint::required("cluster"),
+        ],
+    },
+    Input {
+        operation: "DiscoverPollEndpoint",
+        constraints: &[],
+    },
+    Input {
+        operation: "ExecuteCommand",
+        constraints: &[
+            Constraint::required("command"),
+            Constraint::required("interactive"),
+            Constraint::required("task"),
+        ],
+    },
+    Input {
+        operation: "GetTaskProtection",
+        constraints: &[Constraint::required("cluster")],
     },
     Input {
         operation: "ListAccountSettings",
@@ -346,6 +681,92 @@ pub static INPUTS: &[Input] = &[
         )],
     },
     Input {
+        operation: "ListDaemonDeployments",
+        constraints: &[
+            Constraint::required("daemonArn"),
+            Constraint::one_of(
+                "status[]",
+                &[
+                    "PENDING",
+                    "SUCCESSFUL",
+                    "STOPPED",
+                    "STOP_REQUESTED",
+                    "IN_PROGRESS",
+                    "ROLLBACK_IN_PROGRESS",
+                    "ROLLBACK_SUCCESSFUL",
+                    "ROLLBACK_FAILED",
+                ],
+            ),
+        ],
+    },
+    Input {
+        operation: "ListDaemonTaskDefinitions",
+        constraints: &[
+            Constraint::one_of("revision", &["LAST_REGISTERED"]),
+            Constraint::one_of("status", &["ACTIVE", "DELETE_IN_PROGRESS", "ALL"]),
+            Constraint::one_of("sort", &["ASC", "DESC"]),
+        ],
+    },
+    Input {
+        operation: "ListDaemons",
+        constraints: &[],
+    },
+    Input {
+        operation: "ListGatewayClusterAssociations",
+        constraints: &[Constraint::one_of(
+            "status[]",
+            &["ACTIVE", "DISASSOCIATING", "INACTIVE"],
+        )],
+    },
+    Input {
+        operation: "ListGatewayRoutes",
+        constraints: &[Constraint::one_of(
+            "status[]",
+            &[
+                "ACTIVE",
+                "CREATE_IN_PROGRESS",
+                "CREATE_FAILED",
+                "UPDATE_IN_PROGRESS",
+                "UPDATE_FAILED",
+                "DELETE_IN_PROGRESS",
+                "DELETE_FAILED",
+            ],
+        )],
+    },
+    Input {
+        operation: "ListGateways",
+        constraints: &[Constraint::one_of(
+            "status[]",
+            &[
+                "ACTIVE",
+                "UPDATE_IN_PROGRESS",
+                "UPDATE_COMPLETE",
+                "UPDATE_FAILED",
+                "DELETED",
+            ],
+        )],
+    },
+    Input {
+        operation: "ListServiceDeployments",
+        constraints: &[
+            Constraint::required("service"),
+            Constraint::one_of(
+                "status[]",
+                &[
+                    "PENDING",
+                    "SUCCESSFUL",
+                    "STOPPED",
+                    "STOP_REQUESTED",
+                    "IN_PROGRESS",
+                    "ROLLBACK_REQUESTED",
+                    "ROLLBACK_IN_PROGRESS",
+                    "ROLLBACK_SUCCESSFUL",
+                    "ROLLBACK_FAILED",
+                ],
+            ),
+        ],
+    },
+    Input {
         operation: "ListServices",
         constraints: &[
             Constraint::one_of(
@@ -355,6 +776,10 @@ pub static INPUTS: &[Input] = &[
             Constraint::one_of("schedulingStrategy", &["REPLICA", "DAEMON"]),
             Constraint::one_of("resourceManagementType", &["CUSTOMER", "ECS"]),
         ],
+    },
+    Input {
+        operation: "ListServicesByNamespace",
+        constraints: &[Constraint::required("namespace")],
     },
     Input {
         operation: "ListTagsForResource",
@@ -433,6 +858,120 @@ pub static INPUTS: &[Input] = &[
             Constraint::required_list("attributes"),
             Constraint::required("attributes[].name"),
             Constraint::one_of("attributes[].targetType", &["container-instance"]),
+        ],
+    },
+    Input {
+        operation: "PutClusterCapacityProviders",
+        constraints: &[
+            Constraint::required("cluster"),
+            Constraint::required_list("capacityProviders"),
+            Constraint::required_list("defaultCapacityProviderStrategy"),
+            Constraint::required("defaultCapacityProviderStrategy[].capacityProvider"),
+            Constraint::range("defaultCapacityProviderStrategy[].weight", 0, 1000),
+            Constraint::range("defaultCapacityProviderStrategy[].base", 0, 100000),
+        ],
+    },
+    Input {
+        operation: "RegisterContainerInstance",
+        constraints: &[
+            Constraint::required("attributes[].name"),
+            Constraint::one_of("attributes[].targetType", &["container-instance"]),
+            Constraint::required("platformDevices[].id"),
+            Constraint::required("platformDevices[].type"),
+            Constraint::one_of("platformDevices[].type", &["GPU", "NEURON_DEVICE"]),
+        ],
+    },
+    Input {
+        operation: "RegisterDaemonTaskDefinition",
+        constraints: &[
+            Constraint::required("family"),
+            Constraint::required_list("containerDefinitions"),
+            Constraint::required("containerDefinitions[].image"),
+            Constraint::required(
+                "containerDefinitions[].repositoryCredentials.credentialsParameter",
+            ),
+            Constraint::required_list("containerDefinitions[].healthCheck.command"),
+            Constraint::required("containerDefinitions[].environmentFiles[].value"),
+            Constraint::required("containerDefinitions[].environmentFiles[].type"),
+            Constraint::one_of("containerDefinitions[].environmentFiles[].type", &["s3"]),
+            Constraint::required("containerDefinitions[].secrets[].name"),
+            Constraint::required("containerDefinitions[].secrets[].valueFrom"),
+            Constraint::required("containerDefinitions[].logConfiguration.logDriver"),
+            Constraint::one_of(
+                "containerDefinitions[].logConfiguration.logDriver",
+                &[
+                    "json-file",
+                    "syslog",
+                    "journald",
+                    "gelf",
+                    "fluentd",
+                    "awslogs",
+                    "splunk",
+                    "awsfirelens",
+                ],
+            ),
+            Constraint::required("containerDefinitions[].logConfiguration.secretOptions[].name"),
+            Constraint::required(
+                "containerDefinitions[].logConfiguration.secretOptions[].valueFrom",
+            ),
+            Constraint::required("containerDefinitions[].firelensConfiguration.type"),
+            Constraint::one_of(
+                "containerDefinitions[].firelensConfiguration.type",
+                &["fluentd", "fluentbit"],
+            ),
+            Constraint::required("containerDefinitions[].ulimits[].name"),
+            Constraint::one_of(
+                "containerDefinitions[].ulimits[].name",
+                &[
+                    "core",
+                    "cpu",
+                    "data",
+                    "fsize",
+                    "locks",
+                    "memlock",
+                    "msgqueue",
+                    "nice",
+                    "nofile",
+                    "nproc",
+                    "rss",
+                    "rtprio",
+                    "rttime",
+                    "sigpending",
+                    "stack",
+                ],
+            ),
+            Constraint::required("containerDefinitions[].ulimits[].softLimit"),
+            Constraint::required("containerDefinitions[].ulimits[].hardLimit"),
+            Constraint::required("containerDefinitions[].linuxParameters.devices[].hostPath"),
+            Constraint::one_of(
+                "containerDefinitions[].linuxParameters.devices[].permissions[]",
+                &["read", "write", "mknod"],
+            ),
+            Constraint::required("containerDefinitions[].linuxParameters.tmpfs[].containerPath"),
+            Constraint::required("containerDefinitions[].linuxParameters.tmpfs[].size"),
+            Constraint::required("containerDefinitions[].dependsOn[].containerName"),
+            Constraint::required("containerDefinitions[].dependsOn[].condition"),
+            Constraint::one_of(
+                "containerDefinitions[].dependsOn[].condition",
+                &["START", "COMPLETE", "SUCCESS", "HEALTHY"],
+            ),
+            Constraint::required("containerDefinitions[].restartPolicy.enabled"),
+            Constraint::required("volumes[].logDriverVolumeConfiguration.driver"),
+            Constraint::one_of(
+                "volumes[].logDriverVolumeConfiguration.driver",
+                &[
+                    "json-file",
+                    "syslog",
+                    "journald",
+                    "gelf",
+                    "fluentd",
+                    "awslogs",
+                    "splunk",
+                    "awsfirelens",
+                ],
+            ),
+            Constraint::one_of("pidMode", &["none", "shared"]),
+            Constraint::one_of("ipcMode", &["none", "shared"]),
         ],
     },
     Input {
@@ -730,8 +1269,42 @@ pub static INPUTS: &[Input] = &[
         ],
     },
     Input {
+        operation: "StopServiceDeployment",
+        constraints: &[
+            Constraint::required("serviceDeploymentArn"),
+            Constraint::one_of("stopType", &["ABORT", "ROLLBACK"]),
+        ],
+    },
+    Input {
         operation: "StopTask",
         constraints: &[Constraint::required("task")],
+    },
+    Input {
+        operation: "SubmitAttachmentStateChanges",
+        constraints: &[
+            Constraint::required_list("attachments"),
+            Constraint::required("attachments[].attachmentArn"),
+            Constraint::required("attachments[].status"),
+        ],
+    },
+    Input {
+        operation: "SubmitContainerStateChange",
+        constraints: &[Constraint::one_of(
+            "networkBindings[].protocol",
+            &["tcp", "udp"],
+        )],
+    },
+    Input {
+        operation: "SubmitTaskStateChange",
+        constraints: &[
+            Constraint::one_of("containers[].networkBindings[].protocol", &["tcp", "udp"]),
+            Constraint::required("attachments[].attachmentArn"),
+            Constraint::required("attachments[].status"),
+            Constraint::required("managedAgents[].containerName"),
+            Constraint::required("managedAgents[].managedAgentName"),
+            Constraint::one_of("managedAgents[].managedAgentName", &["ExecuteCommandAgent"]),
+            Constraint::required("managedAgents[].status"),
+        ],
     },
     Input {
         operation: "TagResource",
@@ -748,6 +1321,158 @@ pub static INPUTS: &[Input] = &[
         ],
     },
     Input {
+        operation: "UpdateCapacityProvider",
+        constraints: &[
+            Constraint::required("name"),
+            Constraint::one_of(
+                "autoScalingGroupProvider.managedScaling.status",
+                &["ENABLED", "DISABLED"],
+            ),
+            Constraint::range(
+                "autoScalingGroupProvider.managedScaling.targetCapacity",
+                1,
+                100,
+            ),
+            Constraint::range(
+                "autoScalingGroupProvider.managedScaling.minimumScalingStepSize",
+                1,
+                10000,
+            ),
+            Constraint::range(
+                "autoScalingGroupProvider.managedScaling.maximumScalingStepSize",
+                1,
+                10000,
+            ),
+            Constraint::range(
+                "autoScalingGroupProvider.managedScaling.instanceWarmupPeriod",
+                0,
+                10000,
+            ),
+            Constraint::one_of(
+                "autoScalingGroupProvider.managedTerminationProtection",
+                &["ENABLED", "DISABLED"],
+            ),
+            Constraint::one_of(
+                "autoScalingGroupProvider.managedDraining",
+                &["ENABLED", "DISABLED"],
+            ),
+            Constraint::required("managedInstancesProvider.infrastructureRoleArn"),
+            Constraint::required("managedInstancesProvider.instanceLaunchTemplate"),
+            Constraint::range(
+                "managedInstancesProvider.instanceLaunchTemplate.storageConfiguration.storageSizeGiB",
+                1,
+                2147483647,
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.monitoring",
+                &["BASIC", "DETAILED"],
+            ),
+            Constraint::required(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.vCpuCount",
+            ),
+            Constraint::required(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.vCpuCount.min",
+            ),
+            Constraint::required(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.memoryMiB",
+            ),
+            Constraint::required(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.memoryMiB.min",
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.cpuManufacturers[]",
+                &["intel", "amd", "amazon-web-services"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.instanceGenerations[]",
+                &["current", "previous"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.bareMetal",
+                &["included", "required", "excluded"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.burstablePerformance",
+                &["included", "required", "excluded"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.localStorage",
+                &["included", "required", "excluded"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.localStorageTypes[]",
+                &["hdd", "ssd"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.acceleratorTypes[]",
+                &["gpu", "fpga", "inference"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.acceleratorManufacturers[]",
+                &["amazon-web-services", "amd", "nvidia", "xilinx", "habana"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.instanceRequirements.acceleratorNames[]",
+                &[
+                    "a100",
+                    "inferentia",
+                    "k520",
+                    "k80",
+                    "m60",
+                    "radeon-pro-v520",
+                    "t4",
+                    "vu9p",
+                    "v100",
+                    "a10g",
+                    "h100",
+                    "t4g",
+                    "l40s",
+                    "l4",
+                ],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.instanceLaunchTemplate.capacityReservations.reservationPreference",
+                &[
+                    "RESERVATIONS_ONLY",
+                    "RESERVATIONS_FIRST",
+                    "RESERVATIONS_EXCLUDED",
+                ],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.propagateTags",
+                &["CAPACITY_PROVIDER", "NONE"],
+            ),
+            Constraint::one_of(
+                "managedInstancesProvider.autoRepairConfiguration.actionsStatus",
+                &["ENABLED", "DISABLED"],
+            ),
+        ],
+    },
+    Input {
+        operation: "UpdateCluster",
+        constraints: &[
+            Constraint::required("cluster"),
+            Constraint::one_of("settings[].name", &["containerInsights"]),
+            Constraint::one_of(
+                "configuration.executeCommandConfiguration.logging",
+                &["NONE", "DEFAULT", "OVERRIDE"],
+            ),
+            Constraint::required("serviceConnectDefaults.namespace"),
+        ],
+    },
+    Input {
+        operation: "UpdateClusterSettings",
+        constraints: &[
+            Constraint::required("cluster"),
+            Constraint::required_list("settings"),
+            Constraint::one_of("settings[].name", &["containerInsights"]),
+        ],
+    },
+    Input {
+        operation: "UpdateContainerAgent",
+        constraints: &[Constraint::required("containerInstance")],
+    },
+    Input {
         operation: "UpdateContainerInstancesState",
         constraints: &[
             Constraint::required_list("containerInstances"),
@@ -762,6 +1487,45 @@ pub static INPUTS: &[Input] = &[
                     "REGISTRATION_FAILED",
                 ],
             ),
+        ],
+    },
+    Input {
+        operation: "UpdateDaemon",
+        constraints: &[
+            Constraint::required("daemonArn"),
+            Constraint::required("daemonTaskDefinitionArn"),
+            Constraint::required_list("capacityProviderArns"),
+            Constraint::one_of("propagateTags", &["DAEMON", "NONE"]),
+        ],
+    },
+    Input {
+        operation: "UpdateExpressGatewayService",
+        constraints: &[
+            Constraint::required("serviceArn"),
+            Constraint::required("primaryContainer.image"),
+            Constraint::required("primaryContainer.awsLogsConfiguration.logGroup"),
+            Constraint::required("primaryContainer.awsLogsConfiguration.logStreamPrefix"),
+            Constraint::required("primaryContainer.secrets[].name"),
+            Constraint::required("primaryContainer.secrets[].valueFrom"),
+            Constraint::one_of("cpuArchitecture", &["X86_64", "ARM64"]),
+            Constraint::one_of(
+                "scalingTarget.autoScalingMetric",
+                &["AVERAGE_CPU", "AVERAGE_MEMORY", "REQUEST_COUNT_PER_TARGET"],
+            ),
+        ],
+    },
+    Input {
+        operation: "UpdateGateway",
+        constraints: &[
+            Constraint::required("gateway"),
+            Constraint::required("configuration.hostSharedAlb.accessLogs.destination.s3.bucket"),
+            Constraint::one_of(
+                "configuration.hostSharedAlb.httpDesync",
+                &["monitor", "defensive", "strictest"],
+            ),
+            Constraint::required("configuration.hostSharedAlb.testTrafficRules.header.name"),
+            Constraint::required_list("configuration.hostSharedAlb.testTrafficRules.header.values"),
+            Constraint::one_of("propagateTags", &["NONE", "GATEWAY"]),
         ],
     },
     Input {
@@ -952,6 +1716,32 @@ pub static INPUTS: &[Input] = &[
                 20,
                 60,
             ),
+        ],
+    },
+    Input {
+        operation: "UpdateServicePrimaryTaskSet",
+        constraints: &[
+            Constraint::required("cluster"),
+            Constraint::required("service"),
+            Constraint::required("primaryTaskSet"),
+        ],
+    },
+    Input {
+        operation: "UpdateTaskProtection",
+        constraints: &[
+            Constraint::required("cluster"),
+            Constraint::required_list("tasks"),
+            Constraint::required("protectionEnabled"),
+        ],
+    },
+    Input {
+        operation: "UpdateTaskSet",
+        constraints: &[
+            Constraint::required("cluster"),
+            Constraint::required("service"),
+            Constraint::required("taskSet"),
+            Constraint::required("scale"),
+            Constraint::one_of("scale.unit", &["PERCENT"]),
         ],
     },
 ];
