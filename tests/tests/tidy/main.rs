@@ -7,6 +7,7 @@
 mod document;
 mod graph;
 mod invariant;
+mod pasted;
 mod source;
 mod text;
 
