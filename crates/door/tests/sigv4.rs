@@ -570,6 +570,8 @@ proptest! {
         pairs in proptest::collection::vec(("[a-zA-Z.]{1,5}", "[a-zA-Z0-9_~-]{0,6}|%20|%2B|a%3Db"), 0..4),
         presigned in any::<bool>(),
     ) {
+        // The SDK resolves dot segments before it signs, and so no path of an operation has any.
+        prop_assume!(!parts.iter().any(|part| part == "." || part == ".."));
         let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
         let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
         let target = format!("/{}{query}", parts.join("/"));
